@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What travels between the device in QEMU and the host's mediator. No guest ever sees these bytes.
+ *
+ * Two sockets per VM, so that a worker which dies takes no half-written frame with it:
+ *
+ *   control  the device's chardev, a UNIX stream socket that vgpud listens on. It stays with vgpud:
+ *            HELLO up; STATE, CHANNEL and REFUSE down. Each message is a header and its payload,
+ *            sent with one sendmsg(); descriptors ride on the message that needs them.
+ *   channel  one end of a UNIX seqpacket pair, handed to the device with CHANNEL; the other end is
+ * the worker's. One packet per message: REQUEST up, RESPONSE down. End of file means that the
+ *            worker is gone: the device ends the live request with VGPU_ERROR_EXECUTION_FAILED and
+ *            keeps a later one until the next CHANNEL comes.
+ *
+ *   device                       vgpud                        worker
+ *     | HELLO ------------------> | peer is the domain's QEMU
+ *     | <------------------ STATE | pool, priority, id; in service
+ *     | <---------- CHANNEL (fd)  | starts the worker -------> |
+ *     | REQUEST ---------------------------------------------> |
+ *     | <-------------------------------------------- RESPONSE |
+ *
+ * All fields are little-endian. Both ends of these sockets run on one host but may be of different
+ * versions, and neither trusts the other's lengths.
+ */
+#ifndef VGPU_LINK_H
+#define VGPU_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vgpu-registers.h"
+
+#define VGPU_LINK_MAGIC       0x4b4c4756u /* "VGLK" */
+#define VGPU_LINK_VERSION     1u
+#define VGPU_LINK_MAX_PAYLOAD 256u /* bytes; the longest payload of a control message */
+
+/* Control messages. */
+enum vgpu_link_type {
+    VGPU_LINK_HELLO = 1,   /* device: struct vgpu_link_hello, first and once per connection */
+    VGPU_LINK_STATE = 2,   /* vgpud: struct vgpu_link_state; the first one ends the handshake,
+                              later ones change a running VM */
+    VGPU_LINK_CHANNEL = 3, /* vgpud: no payload, one descriptor; replaces the channel before it */
+    VGPU_LINK_REFUSE = 4,  /* vgpud: struct vgpu_link_refuse, then it closes the connection */
+};
+
+struct vgpu_link_header {
+    uint32_t magic;    /* VGPU_LINK_MAGIC */
+    uint32_t type;     /* enum vgpu_link_type */
+    uint32_t length;   /* bytes of the payload, at most VGPU_LINK_MAX_PAYLOAD */
+    uint32_t reserved; /* 0 */
+};
+
+struct vgpu_link_hello {
+    uint32_t link_version;     /* VGPU_LINK_VERSION */
+    uint32_t protocol_version; /* highest guest protocol: VGPU_PROTOCOL_VERSION */
+    uint32_t capabilities;     /* VGPU_CAP_* that the device announces to the guest */
+    uint32_t pool;             /* the device's property: ASCII letter */
+    uint32_t priority;         /* the device's property: enum vgpu_priority */
+    uint32_t vm_id;            /* the device's property */
+    uint32_t reserved[2];      /* 0 */
+};
+
+struct vgpu_link_state {
+    uint32_t pool;     /* what the guest reads from now on: ASCII letter, */
+    uint32_t priority; /* enum vgpu_priority */
+    uint32_t vm_id;    /* and its number */
+    uint32_t error; /* VGPU_ERROR_NONE: in service; else each request is answered with it at once */
+    uint32_t timeout_ms;  /* the device ends a request by itself after this long with
+                             VGPU_ERROR_TIMEOUT: the net under the worker's own, shorter deadline;
+                             1..VGPU_LINK_MAX_TIMEOUT_MS */
+    uint32_t reserved[3]; /* 0 */
+};
+
+#define VGPU_LINK_MAX_TIMEOUT_MS                                                                   \
+    3600000u /* an hour: nothing that a guest waits for takes longer                               \
+              */
+
+/* VGPU_LINK_REFUSE: the payload is UTF-8 text without a NUL, one line for QEMU's log. */
+#define VGPU_LINK_REFUSE_TEXT_MAX VGPU_LINK_MAX_PAYLOAD
+
+/* Channel packets. */
+enum vgpu_channel_type {
+    VGPU_CHANNEL_REQUEST = 1,
+    VGPU_CHANNEL_RESPONSE = 2,
+};
+
+struct vgpu_channel_header {
+    uint32_t type;       /* enum vgpu_channel_type */
+    uint32_t length;     /* bytes behind this header: REQUEST 1..1024, RESPONSE 0..1024 */
+    uint64_t sequence;   /* the device's own counter; a response repeats its request's. The device
+                            drops a response whose number is not the live request's. */
+    uint32_t request_id; /* REQUEST: the guest's REQUEST_ID, for logs; RESPONSE: 0 */
+    uint32_t error;      /* RESPONSE: enum vgpu_error for ERROR_CODE; REQUEST: 0 */
+};
+
+#define VGPU_CHANNEL_MAX_PACKET (sizeof(struct vgpu_channel_header) + VGPU_BUFFER_SIZE)
+
+_Static_assert(sizeof(struct vgpu_link_header) == 16, "size");
+_Static_assert(sizeof(struct vgpu_link_hello) == 32, "size");
+_Static_assert(offsetof(struct vgpu_link_hello, vm_id) == 20, "offset");
+_Static_assert(sizeof(struct vgpu_link_state) == 32, "size");
+_Static_assert(offsetof(struct vgpu_link_state, timeout_ms) == 16, "offset");
+_Static_assert(sizeof(struct vgpu_channel_header) == 24, "size");
+_Static_assert(offsetof(struct vgpu_channel_header, sequence) == 8, "offset");
+_Static_assert(offsetof(struct vgpu_channel_header, error) == 20, "offset");
+
+#endif
