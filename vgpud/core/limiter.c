@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "limiter.h"
+
+/*
+ * The bucket is kept as one time instead of a count (the generic cell rate algorithm): no rounding,
+ * no refill to be computed.
+ */
+void vgpu_limiter_init(VgpuLimiter *limiter, guint per_second, guint burst)
+{
+    *limiter = (VgpuLimiter){0};
+    if (per_second == 0)
+        return;
+    limiter->interval_ns = MAX(1, G_GUINT64_CONSTANT(1000000000) / per_second);
+    limiter->depth_ns = limiter->interval_ns * (MAX(1, burst) - 1);
+}
+
+gboolean vgpu_limiter_take(VgpuLimiter *limiter, guint64 now_ns)
+{
+    if (limiter->interval_ns == 0)
+        return TRUE;
+
+    guint64 due = MAX(limiter->next_ns, now_ns);
+    if (due - now_ns > limiter->depth_ns)
+        return FALSE;
+    limiter->next_ns = due + limiter->interval_ns;
+    return TRUE;
+}

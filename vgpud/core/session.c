@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "session.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char *const state_names[] = {
+    [VGPU_SESSION_RESERVED] = "reserved", [VGPU_SESSION_LINKED] = "linked",
+    [VGPU_SESSION_SERVING] = "serving",   [VGPU_SESSION_QUARANTINED] = "quarantined",
+    [VGPU_SESSION_ENDED] = "ended",
+};
+
+/* What may follow what. A QEMU that disconnects without ending takes its session back to RESERVED.
+ */
+#define TO(state) (1u << VGPU_SESSION_##state)
+static const guint allowed[] = {
+    [VGPU_SESSION_RESERVED] = TO(LINKED) | TO(QUARANTINED) | TO(ENDED),
+    [VGPU_SESSION_LINKED] = TO(SERVING) | TO(RESERVED) | TO(QUARANTINED) | TO(ENDED),
+    [VGPU_SESSION_SERVING] = TO(LINKED) | TO(RESERVED) | TO(QUARANTINED) | TO(ENDED),
+    [VGPU_SESSION_QUARANTINED] = TO(LINKED) | TO(RESERVED) | TO(ENDED),
+    [VGPU_SESSION_ENDED] = 0,
+};
+
+VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id, char pool,
+                              enum vgpu_priority priority, VgpuMember *member, GError **error)
+{
+    int fd = -1;
+    VgpuPage *page = vgpu_page_create(&fd, error);
+    if (page == NULL)
+        return NULL;
+
+    VgpuSession *session = g_new0(VgpuSession, 1);
+    g_atomic_ref_count_init(&session->references);
+    session->uuid = g_strdup(uuid);
+    session->name = g_strdup(name);
+    session->vm_id = vm_id;
+    session->pool = pool;
+    session->priority = priority;
+    session->state = VGPU_SESSION_RESERVED;
+    session->member = member;
+    session->since_us = g_get_real_time();
+    session->page = page;
+    session->page_fd = fd;
+    return session;
+}
+
+VgpuSession *vgpu_session_ref(VgpuSession *session)
+{
+    g_atomic_ref_count_inc(&session->references);
+    return session;
+}
+
+static void give_place_back(VgpuSession *session)
+{
+    if (session->member != NULL)
+        vgpu_member_leave(g_steal_pointer(&session->member));
+}
+
+void vgpu_session_unref(VgpuSession *session)
+{
+    if (!g_atomic_ref_count_dec(&session->references))
+        return;
+    give_place_back(session);
+    vgpu_page_unmap(session->page);
+    close(session->page_fd);
+    g_free(session->uuid);
+    g_free(session->name);
+    g_free(session);
+}
+
+void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state)
+{
+    if (session->state == state)
+        return;
+    g_assert(allowed[session->state] & (1u << state));
+    session->state = state;
+    if (state == VGPU_SESSION_ENDED)
+        give_place_back(session);
+}
+
+const char *vgpu_session_state_name(VgpuSessionState state)
+{
+    return state_names[state];
+}
+
+VgpuSessions *vgpu_sessions_new(void)
+{
+    VgpuSessions *sessions = g_new0(VgpuSessions, 1);
+    sessions->by_uuid =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)vgpu_session_unref);
+    return sessions;
+}
+
+void vgpu_sessions_free(VgpuSessions *sessions)
+{
+    g_hash_table_unref(sessions->by_uuid);
+    g_free(sessions);
+}
+
+void vgpu_sessions_add(VgpuSessions *sessions, VgpuSession *session)
+{
+    gboolean added =
+        g_hash_table_insert(sessions->by_uuid, session->uuid, vgpu_session_ref(session));
+    g_assert(added);
+}
+
+void vgpu_sessions_remove(VgpuSessions *sessions, const char *uuid)
+{
+    g_hash_table_remove(sessions->by_uuid, uuid);
+}
+
+VgpuSession *vgpu_sessions_by_uuid(const VgpuSessions *sessions, const char *uuid)
+{
+    return g_hash_table_lookup(sessions->by_uuid, uuid);
+}
+
+VgpuSession *vgpu_sessions_by_vm_id(const VgpuSessions *sessions, guint32 vm_id)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, sessions->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        VgpuSession *session = value;
+        if (session->vm_id == vm_id)
+            return session;
+    }
+    return NULL;
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    const VgpuSession *left = *(VgpuSession *const *)a;
+    const VgpuSession *right = *(VgpuSession *const *)b;
+    return strcmp(left->name, right->name);
+}
+
+GPtrArray *vgpu_sessions_list(const VgpuSessions *sessions)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)vgpu_session_unref);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, sessions->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        g_ptr_array_add(list, vgpu_session_ref(value));
+    g_ptr_array_sort(list, compare_names);
+    return list;
+}

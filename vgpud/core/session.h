@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A session: one running VM as vgpud sees it, from the moment its start is let through until its
+ * QEMU is gone. Pure data and rules; sockets and processes are the link room's.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "faults.h"
+#include "page.h"
+#include "pool.h"
+#include "vgpu-registers.h"
+
+typedef enum {
+    VGPU_SESSION_RESERVED,    /* place taken, socket bound; QEMU has not connected yet */
+    VGPU_SESSION_LINKED,      /* QEMU's handshake is done; no worker has the channel */
+    VGPU_SESSION_SERVING,     /* a worker has the channel */
+    VGPU_SESSION_QUARANTINED, /* too many faults: every request gets 0x0B until it is released */
+    VGPU_SESSION_ENDED,       /* over; only references keep it */
+} VgpuSessionState;
+
+typedef struct {
+    gatomicrefcount references;
+    char *uuid; /* canonical lower-case text: the key */
+    char *name; /* libvirt's name for it, for people */
+    guint32 vm_id;
+    char pool;
+    enum vgpu_priority priority;
+    VgpuSessionState state; /* only vgpu_session_set_state() writes it */
+    VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL once given back */
+    VgpuFaults faults;      /* deaths of its workers */
+    gint64 since_us;        /* g_get_real_time() of the reservation */
+    pid_t qemu_pid;         /* 0: none */
+    pid_t worker_pid;       /* 0: none */
+    VgpuPage *page;         /* accounting; shared with the workers */
+    int page_fd;
+} VgpuSession;
+
+/*
+ * vgpu_session_new:
+ * Makes a session in state RESERVED on @member, whose slot it takes over. Returns NULL with @error
+ * set when there is no memory for its accounting page; the slot is then still the caller's.
+ */
+VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id, char pool,
+                              enum vgpu_priority priority, VgpuMember *member, GError **error);
+
+VgpuSession *vgpu_session_ref(VgpuSession *session);
+void vgpu_session_unref(VgpuSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuSession, vgpu_session_unref)
+
+/*
+ * vgpu_session_set_state:
+ * The one place where a state changes. A change that the table in session.c does not allow is a bug
+ * of ours: it is asserted. ENDED gives the place back to the pool.
+ */
+void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state);
+
+/* "reserved", "linked", "serving", "quarantined", "ended". */
+const char *vgpu_session_state_name(VgpuSessionState state);
+
+/* The sessions that there are, by UUID. Each holds one reference. */
+typedef struct {
+    GHashTable *by_uuid;
+} VgpuSessions;
+
+VgpuSessions *vgpu_sessions_new(void);
+void vgpu_sessions_free(VgpuSessions *sessions);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuSessions, vgpu_sessions_free)
+
+/* Takes a reference. There must be none of this UUID yet. */
+void vgpu_sessions_add(VgpuSessions *sessions, VgpuSession *session);
+void vgpu_sessions_remove(VgpuSessions *sessions, const char *uuid);
+
+/* Borrowed; NULL when there is none. */
+VgpuSession *vgpu_sessions_by_uuid(const VgpuSessions *sessions, const char *uuid);
+VgpuSession *vgpu_sessions_by_vm_id(const VgpuSessions *sessions, guint32 vm_id);
+
+/* All of them, sorted by name; the array holds references. */
+GPtrArray *vgpu_sessions_list(const VgpuSessions *sessions);
