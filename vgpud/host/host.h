@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libvirt, for the rest of vgpud: keeps our device in the XML of every domain that wants it, and
+ * says which domains with it run.
+ *
+ * Everything here is called in, and every callback comes from, the thread that runs the default
+ * GMainContext. None of it waits for libvirt: one worker thread of its own makes all the calls, and
+ * how long libvirtd takes for one (a hook that runs, a hung daemon) is nobody else's time.
+ *
+ * Never let the answer to a hook wait for a callback of this room: libvirt may be waiting for that
+ * hook before it answers the call that the callback comes from.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vgpu-domain.h"
+
+typedef struct VgpuHost VgpuHost;
+
+typedef struct {
+    const char *uri;      /* libvirt URI, qemu:///system for example */
+    const char *emulator; /* absolute path of the QEMU with vgpu-stub, put into the domains */
+    const char *run_dir;  /* absolute path; device sockets are RUN_DIR/vm/UUID.sock */
+} VgpuHostOptions;
+
+/* Each may be NULL. None comes before vgpu_host_start() has returned or after vgpu_host_free(). */
+typedef struct {
+    /*
+     * The connection to libvirt came up, or is lost, or cannot be made; the latter once per reason.
+     * @detail is one line for a person: vgpu_host_describe(), or the reason. Tried again by itself.
+     */
+    void (*connected)(gboolean connected, const char *detail, gpointer user_data);
+
+    /*
+     * A domain runs and has our device (live->device is set, as are live->uuid and live->name).
+     * live->config is what its live metadata asks for now: NULL when the element was taken out of
+     * it. Comes for every such domain between connected(TRUE) and scanned(), and later whenever a
+     * running one may have changed; also when nothing has. @live is the callee's only during the
+     * call.
+     */
+    void (*running)(const VgpuDomain *live, gpointer user_data);
+
+    /*
+     * All domains have been looked at once since connected(TRUE): one with our device that did not
+     * come up in running() does not run, unless it is held.
+     */
+    void (*scanned)(gpointer user_data);
+
+    /* libvirt says that this domain no longer runs. Advice: not every end has such an event. */
+    void (*stopped)(const char *uuid, gpointer user_data);
+} VgpuHostListener;
+
+/*
+ * vgpu_host_new:
+ * Copies @options and @listener; touches nothing yet but libvirt's event loop and error handler,
+ * which are per process. Given back with vgpu_host_free().
+ */
+VgpuHost *vgpu_host_new(const VgpuHostOptions *options, const VgpuHostListener *listener,
+                        gpointer user_data);
+
+/* Starts the worker thread, which connects and looks at every domain. Once. */
+void vgpu_host_start(VgpuHost *host);
+
+/*
+ * Ends it: no callback comes any more. Waits for a libvirt call that is under way 2 seconds at
+ * most; one that takes longer finishes, or not, behind our back, and then frees what is left. NULL
+ * is allowed.
+ */
+void vgpu_host_free(VgpuHost *host);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHost, vgpu_host_free)
+
+/*
+ * vgpu_host_hold:
+ * Leave this domain alone: its hook `prepare` runs, and until libvirt's STARTED event, or the hook
+ * `release` of a start that failed, a call about it would block, and a define would freeze all of
+ * libvirt. What happens to it meanwhile is looked at on resume. Holding twice is holding once. A
+ * lost connection ends all holds: the starts that they were for are over.
+ */
+void vgpu_host_hold(VgpuHost *host, const char *uuid);
+
+/* Ends a hold. STARTED and STOPPED events do so by themselves; not held: nothing happens. */
+void vgpu_host_resume(VgpuHost *host, const char *uuid);
+
+gboolean vgpu_host_is_connected(const VgpuHost *host);
+
+/*
+ * One line for a person: "qemu:///system, libvirt 9.0.0, QEMU 7.2.22"; while there is no connection
+ * the URI and why. Owned by @host, good until it next turns to the main loop.
+ */
+const char *vgpu_host_describe(const VgpuHost *host);
