@@ -15,8 +15,8 @@
 #define VGPU_SETTINGS_ERROR (vgpu_settings_error_quark())
 GQuark vgpu_settings_error_quark(void);
 typedef enum {
-    VGPU_SETTINGS_ERROR_READ,    /* a file or folder cannot be read */
-    VGPU_SETTINGS_ERROR_INVALID, /* what is in it is wrong */
+    VGPU_SETTINGS_ERROR_INVALID, /* a key, group or value is wrong; unreadable files give
+                                    G_FILE_ERROR */
 } VgpuSettingsError;
 
 typedef struct {

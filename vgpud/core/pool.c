@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pool.h"
+#include "keyfile.h"
+
+#include <string.h>
+
+#define POOL_GROUP    "pool"
+#define MEMBER_PREFIX "member "
+
+G_DEFINE_QUARK(vgpu - pool - error - quark, vgpu_pool_error)
+
+/* What [member] backend= may say; the backend room has a table with the same names. */
+static const char *const backends[] = {"opencl", "null", "fault", NULL};
+
+static void member_free(gpointer data)
+{
+    VgpuMember *member = data;
+
+    g_free(member->name);
+    g_free(member->backend);
+    g_free(member->device);
+    g_free(member);
+}
+
+static void pool_free(VgpuPool *pool)
+{
+    g_free(pool->description);
+    g_ptr_array_unref(pool->members);
+    g_free(pool);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuPool, pool_free)
+
+VgpuPools *vgpu_pools_new(void)
+{
+    return g_new0(VgpuPools, 1);
+}
+
+void vgpu_pools_free(VgpuPools *pools)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(pools->by_letter); i++)
+        g_clear_pointer(&pools->by_letter[i], pool_free);
+    g_free(pools);
+}
+
+static gboolean read_pool(const VgpuKeyFile *file, VgpuPool *pool, GError **error)
+{
+    static const char *const known[] = {"name", "description", "requests-per-second", "burst",
+                                        NULL};
+    g_autofree char *name = NULL;
+
+    if (!vgpu_key_file_check(file, POOL_GROUP, known, error) ||
+        !vgpu_key_file_string(file, POOL_GROUP, "name", &name, error) ||
+        !vgpu_key_file_string(file, POOL_GROUP, "description", &pool->description, error) ||
+        !vgpu_key_file_number(file, POOL_GROUP, "requests-per-second", 0, 10000000,
+                              &pool->requests_per_second, error) ||
+        !vgpu_key_file_number(file, POOL_GROUP, "burst", 0, 1000000, &pool->burst, error))
+        return FALSE;
+    if (name == NULL)
+        return vgpu_key_file_fail(file, error, POOL_GROUP, NULL, "name=LETTER is missing");
+    if (strlen(name) != 1 || !g_ascii_isupper(name[0]))
+        return vgpu_key_file_fail(file, error, POOL_GROUP, "name",
+                                  "'%s' is not one letter from A to Z", name);
+    pool->letter = name[0];
+    return TRUE;
+}
+
+static gboolean read_member(const VgpuKeyFile *file, const char *group, VgpuPool *pool,
+                            GError **error)
+{
+    static const char *const known[] = {"backend", "device", "slots", NULL};
+    VgpuMember *member = g_new0(VgpuMember, 1);
+
+    g_ptr_array_add(pool->members, member);
+    member->name = g_strdup(group + strlen(MEMBER_PREFIX));
+    member->backend = g_strdup("opencl");
+    member->device = g_strdup("");
+    if (!vgpu_key_file_check(file, group, known, error) ||
+        !vgpu_key_file_string(file, group, "backend", &member->backend, error) ||
+        !vgpu_key_file_string(file, group, "device", &member->device, error) ||
+        !vgpu_key_file_number(file, group, "slots", 0, 10000, &member->slots, error))
+        return FALSE;
+    if (!g_strv_contains(backends, member->backend)) {
+        g_autofree char *list = g_strjoinv(", ", (char **)backends);
+        return vgpu_key_file_fail(file, error, group, "backend",
+                                  "there is no backend '%s'; known: %s", member->backend, list);
+    }
+    return TRUE;
+}
+
+static VgpuPool *read_file(const VgpuKeyFile *file, GError **error)
+{
+    g_autoptr(VgpuPool) pool = g_new0(VgpuPool, 1);
+    g_auto(GStrv) groups = g_key_file_get_groups(file->keys, NULL);
+
+    pool->description = g_strdup("");
+    pool->members = g_ptr_array_new_with_free_func(member_free);
+    for (char **group = groups; *group != NULL; group++) {
+        if (g_str_has_prefix(*group, MEMBER_PREFIX)) {
+            if (!read_member(file, *group, pool, error))
+                return NULL;
+        } else if (!g_str_equal(*group, POOL_GROUP)) {
+            vgpu_key_file_fail(file, error, *group, NULL,
+                               "there is no such group; known: [pool], [member NAME]");
+            return NULL;
+        }
+    }
+    if (!read_pool(file, pool, error))
+        return NULL;
+    if (pool->members->len == 0) {
+        vgpu_key_file_fail(file, error, POOL_GROUP, NULL, "a [member NAME] group is missing");
+        return NULL;
+    }
+    return g_steal_pointer(&pool);
+}
+
+gboolean vgpu_pools_add(VgpuPools *pools, const char *text, gsize length, const char *name,
+                        GError **error)
+{
+    VgpuKeyFile file = {.name = name, .domain = VGPU_POOL_ERROR, .code = VGPU_POOL_ERROR_INVALID};
+
+    if (!vgpu_key_file_parse(&file, text, length, error))
+        return FALSE;
+
+    g_autoptr(GKeyFile) keys = file.keys;
+    g_autoptr(VgpuPool) pool = read_file(&file, error);
+    if (pool == NULL)
+        return FALSE;
+    if (vgpu_pools_get(pools, pool->letter) != NULL)
+        return vgpu_key_file_fail(&file, error, POOL_GROUP, "name",
+                                  "there is a pool %c already in another file", pool->letter);
+    pools->by_letter[pool->letter - 'A'] = g_steal_pointer(&pool);
+    return TRUE;
+}
+
+VgpuPool *vgpu_pools_get(const VgpuPools *pools, char letter)
+{
+    return letter >= 'A' && letter <= 'Z' ? pools->by_letter[letter - 'A'] : NULL;
+}
+
+char *vgpu_pools_letters(const VgpuPools *pools)
+{
+    GString *letters = g_string_new(NULL);
+
+    for (char letter = 'A'; letter <= 'Z'; letter++)
+        if (vgpu_pools_get(pools, letter) != NULL)
+            g_string_append_printf(letters, "%s%c", letters->len > 0 ? ", " : "", letter);
+    if (letters->len == 0)
+        g_string_append(letters, "none");
+    return g_string_free(letters, FALSE);
+}
+
+VgpuMember *vgpu_pools_place(VgpuPools *pools, char letter, GError **error)
+{
+    VgpuPool *pool = vgpu_pools_get(pools, letter);
+    VgpuMember *best = NULL;
+
+    if (pool == NULL) {
+        g_autofree char *letters = vgpu_pools_letters(pools);
+        g_set_error(error, VGPU_POOL_ERROR, VGPU_POOL_ERROR_UNKNOWN,
+                    "there is no pool %c on this host; configured: %s", letter, letters);
+        return NULL;
+    }
+    for (guint i = 0; i < pool->members->len; i++) {
+        VgpuMember *member = g_ptr_array_index(pool->members, i);
+        gboolean room = member->slots == 0 || member->used < member->slots;
+        if (room && (best == NULL || member->used < best->used))
+            best = member;
+    }
+    if (best == NULL) {
+        g_set_error(error, VGPU_POOL_ERROR, VGPU_POOL_ERROR_FULL,
+                    "pool %c is full: all its slots are taken (%u VMs)", letter,
+                    vgpu_pool_used(pool));
+        return NULL;
+    }
+    best->used++;
+    return best;
+}
+
+void vgpu_member_leave(VgpuMember *member)
+{
+    g_return_if_fail(member->used > 0);
+    member->used--;
+}
+
+guint vgpu_pool_used(const VgpuPool *pool)
+{
+    guint used = 0;
+
+    for (guint i = 0; i < pool->members->len; i++)
+        used += ((VgpuMember *)g_ptr_array_index(pool->members, i))->used;
+    return used;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "settings.h"
+#include "faults.h"
+#include "keyfile.h"
+
+#include <string.h>
+
+#define GROUP "vgpud"
+
+/*
+ * Worker uids start outside every range that systemd's "Users, Groups, UIDs and GIDs on systemd
+ * Systems" hands out: above the containers' (..1879048191), below the sign bit.
+ */
+#define DEFAULT_UID_BASE 1900000000u
+#define MAX_UID_BASE     2000000000u
+
+/* A pool that needs no file: whatever OpenCL finds first. The legacy clients know A and B. */
+static const char *const default_pools[] = {
+    "[pool]\nname=A\ndescription=first OpenCL device\n[member default]\nbackend=opencl\n",
+    "[pool]\nname=B\ndescription=first OpenCL device\n[member default]\nbackend=opencl\n",
+};
+
+G_DEFINE_QUARK(vgpu - settings - error - quark, vgpu_settings_error)
+
+static VgpuSettings *defaults(void)
+{
+    VgpuSettings *settings = g_new0(VgpuSettings, 1);
+
+    settings->connect = g_strdup("qemu:///system");
+    settings->bus = g_strdup("system");
+    settings->run_dir = g_strdup("/run/vgpud");
+    settings->cache_dir = g_strdup("/var/cache/vgpud");
+    settings->libvirt_run_dir = g_strdup("/run/libvirt/qemu");
+    settings->emulator = g_strdup(VGPU_LIBEXEC_DIR "/qemu/bin/qemu-system-x86_64");
+    settings->worker = g_strdup(VGPU_LIBEXEC_DIR "/vgpu-worker");
+    settings->pools_dir = g_strdup(VGPU_CONFIG_DIR "/pools.d");
+    settings->worker_uid_base = DEFAULT_UID_BASE;
+    settings->worker_groups = g_strsplit("video,render", ",", -1);
+    settings->request_timeout_ms = 5000;
+    settings->fault_budget = 10;
+    settings->fault_window_s = 60;
+    settings->quarantine_s = 30;
+    return settings;
+}
+
+void vgpu_settings_free(VgpuSettings *settings)
+{
+    g_free(settings->connect);
+    g_free(settings->bus);
+    g_free(settings->run_dir);
+    g_free(settings->cache_dir);
+    g_free(settings->libvirt_run_dir);
+    g_free(settings->emulator);
+    g_free(settings->worker);
+    g_free(settings->socket_group);
+    g_free(settings->pools_dir);
+    g_strfreev(settings->worker_groups);
+    g_clear_pointer(&settings->pools, vgpu_pools_free);
+    g_free(settings);
+}
+
+static gboolean read_path(const VgpuKeyFile *file, const char *key, char **value, GError **error)
+{
+    if (!vgpu_key_file_string(file, GROUP, key, value, error))
+        return FALSE;
+    if (!g_path_is_absolute(*value))
+        return vgpu_key_file_fail(file, error, GROUP, key, "'%s' is not an absolute path", *value);
+    return TRUE;
+}
+
+static gboolean read_groups(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!vgpu_key_file_string(file, GROUP, "worker-groups", &text, error))
+        return FALSE;
+    if (text == NULL)
+        return TRUE;
+    g_strfreev(settings->worker_groups);
+    settings->worker_groups = g_strsplit(text, ",", -1);
+    for (char **group = settings->worker_groups; *group != NULL; group++)
+        g_strstrip(*group);
+    return TRUE;
+}
+
+static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **error)
+{
+    static const char *const known[] = {"connect",         "bus",
+                                        "run-dir",         "cache-dir",
+                                        "libvirt-run-dir", "emulator",
+                                        "worker",          "socket-group",
+                                        "pools-dir",       "worker-uid-base",
+                                        "worker-groups",   "fault-budget",
+                                        "quarantine-s",    "request-timeout-ms",
+                                        "fault-window-s",  NULL};
+
+    return vgpu_key_file_check(file, GROUP, known, error) &&
+           vgpu_key_file_string(file, GROUP, "connect", &s->connect, error) &&
+           vgpu_key_file_string(file, GROUP, "bus", &s->bus, error) &&
+           vgpu_key_file_string(file, GROUP, "socket-group", &s->socket_group, error) &&
+           read_path(file, "run-dir", &s->run_dir, error) &&
+           read_path(file, "cache-dir", &s->cache_dir, error) &&
+           read_path(file, "libvirt-run-dir", &s->libvirt_run_dir, error) &&
+           read_path(file, "emulator", &s->emulator, error) &&
+           read_path(file, "worker", &s->worker, error) &&
+           read_path(file, "pools-dir", &s->pools_dir, error) && read_groups(file, s, error) &&
+           vgpu_key_file_number(file, GROUP, "worker-uid-base", 1000, MAX_UID_BASE,
+                                &s->worker_uid_base, error) &&
+           vgpu_key_file_number(file, GROUP, "request-timeout-ms", 10, 600000,
+                                &s->request_timeout_ms, error) &&
+           vgpu_key_file_number(file, GROUP, "fault-budget", 0, VGPU_FAULTS_MAX_BUDGET,
+                                &s->fault_budget, error) &&
+           vgpu_key_file_number(file, GROUP, "fault-window-s", 1, 86400, &s->fault_window_s,
+                                error) &&
+           vgpu_key_file_number(file, GROUP, "quarantine-s", 1, 86400, &s->quarantine_s, error);
+}
+
+VgpuSettings *vgpu_settings_parse(const char *text, gsize length, const char *name, GError **error)
+{
+    g_autoptr(VgpuSettings) settings = defaults();
+    VgpuKeyFile file = {
+        .name = name, .domain = VGPU_SETTINGS_ERROR, .code = VGPU_SETTINGS_ERROR_INVALID};
+
+    if (!vgpu_key_file_parse(&file, text, length, error))
+        return NULL;
+
+    g_autoptr(GKeyFile) keys = file.keys;
+    g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
+    for (char **group = groups; *group != NULL; group++) {
+        if (!g_str_equal(*group, GROUP)) {
+            vgpu_key_file_fail(&file, error, *group, NULL,
+                               "there is no such group; known: [vgpud]");
+            return NULL;
+        }
+    }
+    return read_keys(&file, settings, error) ? g_steal_pointer(&settings) : NULL;
+}
+
+static gboolean add_pool_file(VgpuPools *pools, const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+
+    return g_file_get_contents(path, &text, &length, error) &&
+           vgpu_pools_add(pools, text, length, path, error);
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The paths of the folder's *.conf, sorted; empty when there is no such folder. */
+static GPtrArray *list_pool_files(const char *folder, GError **error)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, &failure);
+    const char *name;
+
+    if (dir == NULL && !g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL)
+        if (g_str_has_suffix(name, ".conf"))
+            g_ptr_array_add(paths, g_build_filename(folder, name, NULL));
+    g_ptr_array_sort(paths, compare_names);
+    return g_steal_pointer(&paths);
+}
+
+static gboolean load_pools(VgpuSettings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) paths = list_pool_files(settings->pools_dir, error);
+
+    if (paths == NULL)
+        return FALSE;
+    settings->pools = vgpu_pools_new();
+    for (guint i = 0; i < paths->len; i++)
+        if (!add_pool_file(settings->pools, g_ptr_array_index(paths, i), error))
+            return FALSE;
+    for (guint i = 0; paths->len == 0 && i < G_N_ELEMENTS(default_pools); i++)
+        if (!vgpu_pools_add(settings->pools, default_pools[i], strlen(default_pools[i]),
+                            "built-in pool", error))
+            return FALSE;
+    return TRUE;
+}
+
+VgpuSettings *vgpu_settings_load(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length = 0;
+
+    if (path != NULL && !g_file_get_contents(path, &text, &length, error))
+        return NULL;
+
+    g_autoptr(VgpuSettings) settings =
+        vgpu_settings_parse(text, length, path != NULL ? path : "defaults", error);
+    if (settings == NULL || !load_pools(settings, error))
+        return NULL;
+    return g_steal_pointer(&settings);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "session.h"
+
+#define UUID_1 "11111111-1111-1111-1111-111111111111"
+#define UUID_2 "22222222-2222-2222-2222-222222222222"
+
+static VgpuSession *make(const char *uuid, const char *name, guint32 vm_id, VgpuMember *member)
+{
+    g_autoptr(GError) error = NULL;
+    VgpuSession *session =
+        vgpu_session_new(uuid, name, vm_id, 'A', VGPU_PRIORITY_HIGH, member, &error);
+
+    assert_non_null(session);
+    return session;
+}
+
+static void test_life(void **state)
+{
+    (void)state;
+    VgpuMember member = {.used = 1};
+    g_autoptr(VgpuSession) session = make(UUID_1, "web", 1, &member);
+
+    assert_string_equal(vgpu_session_state_name(session->state), "reserved");
+    vgpu_session_set_state(session, VGPU_SESSION_LINKED);
+    vgpu_session_set_state(session, VGPU_SESSION_SERVING);
+    vgpu_session_set_state(session, VGPU_SESSION_LINKED); /* the worker died */
+    vgpu_session_set_state(session, VGPU_SESSION_SERVING);
+    vgpu_session_set_state(session, VGPU_SESSION_QUARANTINED);
+    vgpu_session_set_state(session, VGPU_SESSION_LINKED);
+    vgpu_session_set_state(session, VGPU_SESSION_RESERVED); /* QEMU's link dropped */
+    assert_int_equal(member.used, 1);
+    vgpu_session_set_state(session, VGPU_SESSION_ENDED);
+    assert_int_equal(member.used, 0);
+    assert_null(session->member);
+}
+
+static void test_a_lost_reference_gives_the_place_back(void **state)
+{
+    (void)state;
+    VgpuMember member = {.used = 1};
+
+    vgpu_session_unref(make(UUID_1, "web", 1, &member));
+    assert_int_equal(member.used, 0);
+}
+
+static void test_registry(void **state)
+{
+    (void)state;
+    VgpuMember member = {.used = 2};
+    g_autoptr(VgpuSessions) sessions = vgpu_sessions_new();
+    g_autoptr(VgpuSession) web = make(UUID_1, "web", 7, &member);
+    g_autoptr(VgpuSession) db = make(UUID_2, "db", 8, &member);
+
+    vgpu_sessions_add(sessions, web);
+    vgpu_sessions_add(sessions, db);
+    assert_ptr_equal(vgpu_sessions_by_uuid(sessions, UUID_1), web);
+    assert_ptr_equal(vgpu_sessions_by_vm_id(sessions, 8), db);
+    assert_null(vgpu_sessions_by_vm_id(sessions, 9));
+
+    g_autoptr(GPtrArray) list = vgpu_sessions_list(sessions);
+    assert_int_equal(list->len, 2);
+    assert_ptr_equal(g_ptr_array_index(list, 0), db); /* by name */
+
+    vgpu_sessions_remove(sessions, UUID_1);
+    assert_null(vgpu_sessions_by_uuid(sessions, UUID_1));
+    assert_string_equal(web->name, "web"); /* our reference holds it */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_a_lost_reference_gives_the_place_back),
+        cmocka_unit_test(test_registry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
