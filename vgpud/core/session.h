@@ -21,11 +21,17 @@ typedef enum {
     VGPU_SESSION_ENDED,       /* over; only references keep it */
 } VgpuSessionState;
 
+/*
+ * VM numbers are 1..VGPU_VM_ID_MAX. The bound keeps worker-uid-base + number inside the uids that
+ * settings.c takes for workers.
+ */
+#define VGPU_VM_ID_MAX 1000000u
+
 typedef struct {
     gatomicrefcount references;
     char *uuid; /* canonical lower-case text: the key */
     char *name; /* libvirt's name for it, for people */
-    guint32 vm_id;
+    guint32 vm_id; /* 1..VGPU_VM_ID_MAX */
     char pool;
     enum vgpu_priority priority;
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm.h"
+
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device-link.h"
+#include "device-socket.h"
+#include "limiter.h"
+#include "peer.h"
+#include "worker-process.h"
+
+/*
+ * The device's own deadline is the net under the worker's: it is this much longer, so that the
+ * worker's answer wins, and a worker that is stopped or starved is still answered for.
+ */
+#define DEVICE_GRACE_MS 1000u
+
+struct VgpuVm {
+    VgpuSession *session;
+    const VgpuSettings *settings;
+    VgpuVmEnded ended;
+    gpointer user_data;
+    VgpuDeviceSocket *socket;
+    VgpuDeviceLink *link;
+    VgpuWorkerProcess *worker;
+    int qemu_pidfd; /* -1: none */
+    guint qemu_source;
+    guint quarantine_source;
+    VgpuLimiter refusals; /* log lines about peers that were turned away */
+};
+
+static void start_worker(VgpuVm *self);
+
+char *vgpu_vm_socket_path(const VgpuSettings *settings, const char *uuid)
+{
+    g_autofree char *file = g_strconcat(uuid, ".sock", NULL);
+
+    return g_build_filename(settings->run_dir, "vm", file, NULL);
+}
+
+VgpuSession *vgpu_vm_session(const VgpuVm *self)
+{
+    return self->session;
+}
+
+static void drop_worker(VgpuVm *self)
+{
+    g_clear_pointer(&self->worker, vgpu_worker_process_free);
+    self->session->worker_pid = 0;
+}
+
+static void drop_link(VgpuVm *self)
+{
+    drop_worker(self);
+    g_clear_pointer(&self->link, vgpu_device_link_free);
+    if (self->session->state != VGPU_SESSION_QUARANTINED)
+        vgpu_session_set_state(self->session, VGPU_SESSION_RESERVED);
+}
+
+static enum vgpu_error current_error(const VgpuVm *self)
+{
+    if (self->session->state == VGPU_SESSION_QUARANTINED)
+        return VGPU_ERROR_QUARANTINED;
+    if (vgpu_pools_get(self->settings->pools, self->session->pool) == NULL)
+        return VGPU_ERROR_INVALID_POOL;
+    return VGPU_ERROR_NONE;
+}
+
+void vgpu_vm_announce(VgpuVm *self)
+{
+    const struct vgpu_link_state state = {
+        .pool = (guint8)self->session->pool,
+        .priority = self->session->priority,
+        .vm_id = self->session->vm_id,
+        .error = current_error(self),
+        .timeout_ms = self->settings->request_timeout_ms + DEVICE_GRACE_MS,
+    };
+
+    if (self->link == NULL || vgpu_device_link_send_state(self->link, &state))
+        return;
+    g_warning("domain '%s': its QEMU does not read what vgpud sends; the connection is closed",
+              self->session->name);
+    drop_link(self);
+}
+
+static gboolean on_quarantine_over(gpointer data)
+{
+    VgpuVm *self = data;
+
+    self->quarantine_source = 0;
+    vgpu_faults_forgive(&self->session->faults);
+    g_message("domain '%s': released from quarantine", self->session->name);
+    vgpu_session_set_state(self->session,
+                           self->link != NULL ? VGPU_SESSION_LINKED : VGPU_SESSION_RESERVED);
+    vgpu_vm_announce(self);
+    if (self->link != NULL)
+        start_worker(self);
+    return G_SOURCE_REMOVE;
+}
+
+static void quarantine(VgpuVm *self)
+{
+    g_warning("domain '%s': its worker died more than %u times in %u s; quarantined for %u s",
+              self->session->name, self->settings->fault_budget, self->settings->fault_window_s,
+              self->settings->quarantine_s);
+    vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
+    self->quarantine_source =
+        g_timeout_add_seconds(self->settings->quarantine_s, on_quarantine_over, self);
+    vgpu_vm_announce(self);
+}
+
+static void count_fault(VgpuVm *self)
+{
+    vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
+    if (vgpu_faults_add(&self->session->faults, g_get_monotonic_time()))
+        quarantine(self);
+    else
+        start_worker(self);
+}
+
+static void on_worker_ended(gboolean clean, const char *how, gpointer data)
+{
+    VgpuVm *self = data;
+
+    g_log(G_LOG_DOMAIN, clean ? G_LOG_LEVEL_INFO : G_LOG_LEVEL_WARNING,
+          "domain '%s': worker %d ended: %s", self->session->name, (int)self->session->worker_pid,
+          how);
+    drop_worker(self);
+    /* Also after a clean end: a device that closes its channel but not its link found it broken. */
+    count_fault(self);
+}
+
+static void start_worker(VgpuVm *self)
+{
+    g_autoptr(GError) error = NULL;
+    int channel;
+
+    if (current_error(self) != VGPU_ERROR_NONE)
+        return;
+    self->worker = vgpu_worker_process_new(self->session, self->settings, &channel, on_worker_ended,
+                                           self, &error);
+    if (self->worker == NULL) {
+        g_warning("domain '%s': cannot start its worker: %s", self->session->name, error->message);
+        count_fault(self);
+        return;
+    }
+    self->session->worker_pid = vgpu_worker_process_pid(self->worker);
+
+    gboolean sent = vgpu_device_link_send_channel(self->link, channel);
+    close(channel);
+    if (!sent) {
+        drop_link(self);
+        return;
+    }
+    vgpu_session_set_state(self->session, VGPU_SESSION_SERVING);
+    g_info("domain '%s': worker %d serves it on %s", self->session->name,
+           (int)self->session->worker_pid, self->session->member->name);
+}
+
+static void on_hello(const struct vgpu_link_hello *hello, gpointer data)
+{
+    VgpuVm *self = data;
+
+    (void)hello; /* what the domain's XML says stands in the session; the device is told */
+    if (self->session->state != VGPU_SESSION_QUARANTINED)
+        vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
+    g_message("domain '%s': QEMU %d connected, pool %c, priority %s, VM number %u",
+              self->session->name, (int)self->session->qemu_pid, self->session->pool,
+              vgpu_priority_name(self->session->priority), self->session->vm_id);
+    vgpu_vm_announce(self);
+    if (self->link != NULL)
+        start_worker(self);
+}
+
+static void on_link_closed(const char *reason, gpointer data)
+{
+    VgpuVm *self = data;
+
+    if (reason != NULL)
+        g_warning("domain '%s': QEMU %d %s; the connection is closed", self->session->name,
+                  (int)self->session->qemu_pid, reason);
+    drop_link(self);
+}
+
+static gboolean on_qemu_ended(gint fd, GIOCondition condition, gpointer data)
+{
+    VgpuVm *self = data;
+
+    (void)fd;
+    (void)condition;
+    self->qemu_source = 0;
+    self->ended(self, self->user_data); /* frees self */
+    return G_SOURCE_REMOVE;
+}
+
+static void watch_qemu(VgpuVm *self, pid_t pid, int pidfd)
+{
+    g_clear_handle_id(&self->qemu_source, g_source_remove);
+    if (self->qemu_pidfd >= 0)
+        close(self->qemu_pidfd);
+    self->qemu_pidfd = pidfd;
+    self->qemu_source = g_unix_fd_add(pidfd, G_IO_IN, on_qemu_ended, self);
+    self->session->qemu_pid = pid;
+}
+
+static void on_connection(int fd, gpointer data)
+{
+    static const VgpuDeviceLinkHandlers handlers = {on_hello, on_link_closed};
+    VgpuVm *self = data;
+    g_autoptr(GError) error = NULL;
+    pid_t pid = vgpu_peer_pid(fd);
+    int pidfd = vgpu_peer_prove(pid, self->settings->libvirt_run_dir, self->session->name, &error);
+
+    if (pidfd < 0) {
+        if (vgpu_limiter_take(&self->refusals, (guint64)g_get_monotonic_time() * 1000))
+            g_warning("domain '%s': process %d on its socket is not its QEMU: %s; closed",
+                      self->session->name, (int)pid, error->message);
+        close(fd);
+        return;
+    }
+    drop_link(self);
+    watch_qemu(self, pid, pidfd);
+    self->link = vgpu_device_link_new(fd, &handlers, self);
+}
+
+VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, VgpuVmEnded ended,
+                    gpointer user_data, GError **error)
+{
+    g_autofree char *path = vgpu_vm_socket_path(settings, session->uuid);
+    VgpuVm *self = g_new0(VgpuVm, 1);
+    gid_t group;
+
+    self->session = vgpu_session_ref(session);
+    self->settings = settings;
+    self->ended = ended;
+    self->user_data = user_data;
+    self->qemu_pidfd = -1;
+    vgpu_limiter_init(&self->refusals, 1, 5);
+    vgpu_faults_init(&session->faults, settings->fault_budget,
+                     (gint64)settings->fault_window_s * G_USEC_PER_SEC);
+    if (vgpu_device_socket_group(settings->socket_group, &group, error))
+        self->socket = vgpu_device_socket_new(path, group, on_connection, self, error);
+    if (self->socket == NULL) {
+        vgpu_vm_free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void vgpu_vm_free(VgpuVm *self)
+{
+    g_clear_pointer(&self->socket, vgpu_device_socket_free);
+    drop_worker(self);
+    g_clear_pointer(&self->link, vgpu_device_link_free);
+    g_clear_handle_id(&self->quarantine_source, g_source_remove);
+    g_clear_handle_id(&self->qemu_source, g_source_remove);
+    if (self->qemu_pidfd >= 0)
+        close(self->qemu_pidfd);
+    vgpu_session_set_state(self->session, VGPU_SESSION_ENDED);
+    vgpu_session_unref(self->session);
+    g_free(self);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "worker-process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where the worker finds what it was given. */
+#define CHANNEL_FD 3
+#define PAGE_FD    4
+
+struct VgpuWorkerProcess {
+    GSubprocess *process;
+    GCancellable *forgotten;
+    pid_t pid;
+    VgpuWorkerEnded ended;
+    gpointer user_data;
+};
+
+static gboolean fail(GError **error, const char *what)
+{
+    int saved = errno;
+
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(saved), "%s: %s", what, g_strerror(saved));
+    return FALSE;
+}
+
+/*
+ * The folder for compiled kernels. It is the VM's own, and bears the uid in its name: what a former
+ * VM of that number left behind is never another's to run.
+ */
+static char *make_cache_dir(const VgpuSession *session, const VgpuSettings *settings, uid_t uid,
+                            GError **error)
+{
+    g_autofree char *name = g_strdup_printf("%s-%u", session->uuid, uid);
+    g_autofree char *path = g_build_filename(settings->cache_dir, name, NULL);
+
+    if (g_mkdir(path, 0700) == 0) {
+        if (chown(path, uid, uid) < 0) {
+            fail(error, path);
+            g_rmdir(path);
+            return NULL;
+        }
+    } else if (errno != EEXIST) {
+        fail(error, path);
+        return NULL;
+    }
+    return g_steal_pointer(&path);
+}
+
+static char **make_arguments(const VgpuSession *session, const VgpuSettings *settings,
+                             const char *cache_dir, uid_t uid)
+{
+    const VgpuPool *pool = vgpu_pools_get(settings->pools, session->pool);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+#define ADD(option, ...)                                                                           \
+    do {                                                                                           \
+        g_autofree char *value = g_strdup_printf(__VA_ARGS__);                                     \
+        g_strv_builder_add_many(builder, option, value, NULL);                                     \
+    } while (0)
+
+    g_strv_builder_add(builder, settings->worker);
+    ADD("--name", "%s", session->name);
+    ADD("--vm-id", "%u", session->vm_id);
+    ADD("--backend", "%s", session->member->backend);
+    ADD("--device", "%s", session->member->device);
+    ADD("--timeout-ms", "%u", settings->request_timeout_ms);
+    ADD("--requests-per-second", "%u", pool != NULL ? pool->requests_per_second : 0);
+    ADD("--burst", "%u", pool != NULL ? pool->burst : 0);
+    ADD("--uid", "%u", uid);
+    ADD("--gid", "%u", uid);
+    g_autofree char *groups = g_strjoinv(",", settings->worker_groups);
+    ADD("--groups", "%s", groups);
+    ADD("--cache-dir", "%s", cache_dir);
+    ADD("--channel-fd", "%d", CHANNEL_FD);
+    ADD("--page-fd", "%d", PAGE_FD);
+#undef ADD
+    return g_strv_builder_end(builder);
+}
+
+static char *describe_end(GSubprocess *process)
+{
+    if (g_subprocess_get_if_signaled(process))
+        return g_strdup_printf("killed by signal %d (%s)", g_subprocess_get_term_sig(process),
+                               g_strsignal(g_subprocess_get_term_sig(process)));
+    return g_strdup_printf("exit status %d", g_subprocess_get_exit_status(process));
+}
+
+static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
+{
+    GSubprocess *process = G_SUBPROCESS(source);
+    g_autoptr(GError) error = NULL;
+
+    /* Cancelled: freed meanwhile, so @data is not to be touched. */
+    if (!g_subprocess_wait_finish(process, result, &error))
+        return;
+
+    VgpuWorkerProcess *self = data;
+    gboolean clean =
+        g_subprocess_get_if_exited(process) && g_subprocess_get_exit_status(process) == 0;
+    g_autofree char *how = describe_end(process);
+    self->pid = 0;
+    self->ended(clean, how, self->user_data); /* frees self */
+}
+
+static GSubprocess *spawn(const VgpuSession *session, char **arguments, int channel, GError **error)
+{
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
+    int page = fcntl(session->page_fd, F_DUPFD_CLOEXEC, 3);
+
+    if (page < 0) {
+        fail(error, "cannot hand over the accounting page");
+        close(channel);
+        return NULL;
+    }
+    g_subprocess_launcher_take_fd(launcher, channel, CHANNEL_FD);
+    g_subprocess_launcher_take_fd(launcher, page, PAGE_FD);
+    return g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments, error);
+}
+
+VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
+                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
+                                           GError **error)
+{
+    uid_t uid = settings->worker_uid_base + session->vm_id;
+    g_autofree char *cache_dir = make_cache_dir(session, settings, uid, error);
+    int pair[2];
+
+    if (cache_dir == NULL)
+        return NULL;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        fail(error, "cannot make a channel");
+        return NULL;
+    }
+
+    g_auto(GStrv) arguments = make_arguments(session, settings, cache_dir, uid);
+    g_autoptr(GSubprocess) process = spawn(session, arguments, pair[1], error);
+    if (process == NULL) {
+        close(pair[0]);
+        return NULL;
+    }
+
+    VgpuWorkerProcess *self = g_new0(VgpuWorkerProcess, 1);
+    self->pid = (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(process), NULL, 10);
+    self->process = g_steal_pointer(&process);
+    self->forgotten = g_cancellable_new();
+    self->ended = ended;
+    self->user_data = user_data;
+    g_subprocess_wait_async(self->process, self->forgotten, on_process_end, self);
+    *channel = pair[0];
+    return self;
+}
+
+pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *self)
+{
+    return self->pid;
+}
+
+void vgpu_worker_process_free(VgpuWorkerProcess *self)
+{
+    if (self->pid != 0)
+        g_subprocess_force_exit(self->process);
+    g_cancellable_cancel(self->forgotten);
+    g_object_unref(self->forgotten);
+    g_object_unref(self->process);
+    g_free(self);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One vgpu-worker: started with its end of the channel and its VM's accounting page, watched to its
+ * end.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "session.h"
+#include "settings.h"
+
+typedef struct VgpuWorkerProcess VgpuWorkerProcess;
+
+/*
+ * The worker ended by itself; not called once it has been freed. @clean: it ended because its
+ * channel was closed; else @how says for the log what happened. The handler frees it.
+ */
+typedef void (*VgpuWorkerEnded)(gboolean clean, const char *how, gpointer user_data);
+
+/*
+ * vgpu_worker_process_new:
+ * Starts a worker for @session on its member, and gives the other end of its channel in @channel,
+ * owned by the caller. Returns NULL with @error set.
+ */
+VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
+                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
+                                           GError **error);
+
+pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *worker);
+
+/* Kills it, if it still runs, and forgets it; it is reaped in the background. */
+void vgpu_worker_process_free(VgpuWorkerProcess *worker);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuWorkerProcess, vgpu_worker_process_free)
