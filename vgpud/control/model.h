@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What operators see: vgpud's state as D-Bus dictionaries. data/org.vgpud1.xml lists the keys.
+ *
+ * Pure functions over core's structures; each returns a floating GVariant. Text is made valid UTF-8
+ * and counters are kept within 0..G_MAXINT64, whatever a worker may have written into its page.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "pool.h"
+#include "session.h"
+
+/*
+ * Where the answers come from. The daemon owns one, fills it before it hands it out, and changes
+ * the libvirt fields whenever they change; all from the main loop's thread.
+ */
+typedef struct {
+    const VgpuPools *pools;
+    const VgpuSessions *sessions;
+    gint64 started_us;          /* g_get_real_time() when vgpud started */
+    gint64 started_mono_us;     /* g_get_monotonic_time() of the same moment */
+    const char *libvirt_uri;    /* as configured */
+    gboolean libvirt_connected; /* now */
+    gulong libvirt_version;     /* virConnectGetLibVersion(): major * 1000000 + minor * 1000 +
+                                   release; 0: not known */
+    gulong hypervisor_version;  /* virConnectGetVersion(): the same for QEMU */
+} VgpuModel;
+
+/* a{sv}. @now_mono_us is g_get_monotonic_time(). */
+GVariant *vgpu_model_status(const VgpuModel *model, gint64 now_mono_us);
+
+/* aa{sv}, by letter. */
+GVariant *vgpu_model_pools(const VgpuModel *model);
+
+/* aa{sv}, by name. */
+GVariant *vgpu_model_vms(const VgpuModel *model);
+
+/*
+ * vgpu_model_vm:
+ * a{sv} of the VM that @which means: a UUID, else a name, else a VM's number. A name that looks
+ * like a number thus wins over the number. NULL when there is no such VM.
+ */
+GVariant *vgpu_model_vm(const VgpuModel *model, const char *which);
