@@ -29,13 +29,13 @@ typedef enum {
 
 typedef struct {
     gatomicrefcount references;
-    char *uuid; /* canonical lower-case text: the key */
-    char *name; /* libvirt's name for it, for people */
+    char *uuid;    /* canonical lower-case text: the key */
+    char *name;    /* libvirt's name for it, for people */
     guint32 vm_id; /* 1..VGPU_VM_ID_MAX */
     char pool;
     enum vgpu_priority priority;
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */
-    VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL once given back */
+    VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL: none, or given back */
     VgpuFaults faults;      /* deaths of its workers */
     gint64 since_us;        /* g_get_real_time() of the reservation */
     pid_t qemu_pid;         /* 0: none */
@@ -46,8 +46,9 @@ typedef struct {
 
 /*
  * vgpu_session_new:
- * Makes a session in state RESERVED on @member, whose slot it takes over. Returns NULL with @error
- * set when there is no memory for its accounting page; the slot is then still the caller's.
+ * Makes a session in state RESERVED on @member, whose slot it takes over; NULL for a VM that runs
+ * but has no place. Returns NULL with @error set when there is no memory for its accounting page;
+ * the slot is then still the caller's.
  */
 VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id, char pool,
                               enum vgpu_priority priority, VgpuMember *member, GError **error);

@@ -24,6 +24,7 @@ struct VgpuVm {
     gpointer user_data;
     VgpuDeviceSocket *socket;
     VgpuDeviceLink *link;
+    gboolean greeted; /* HELLO came on this link: it may be written to */
     VgpuWorkerProcess *worker;
     int qemu_pidfd; /* -1: none */
     guint qemu_source;
@@ -32,13 +33,6 @@ struct VgpuVm {
 };
 
 static void start_worker(VgpuVm *self);
-
-char *vgpu_vm_socket_path(const VgpuSettings *settings, const char *uuid)
-{
-    g_autofree char *file = g_strconcat(uuid, ".sock", NULL);
-
-    return g_build_filename(settings->run_dir, "vm", file, NULL);
-}
 
 VgpuSession *vgpu_vm_session(const VgpuVm *self)
 {
@@ -55,6 +49,7 @@ static void drop_link(VgpuVm *self)
 {
     drop_worker(self);
     g_clear_pointer(&self->link, vgpu_device_link_free);
+    self->greeted = FALSE;
     if (self->session->state != VGPU_SESSION_QUARANTINED)
         vgpu_session_set_state(self->session, VGPU_SESSION_RESERVED);
 }
@@ -65,10 +60,11 @@ static enum vgpu_error current_error(const VgpuVm *self)
         return VGPU_ERROR_QUARANTINED;
     if (vgpu_pools_get(self->settings->pools, self->session->pool) == NULL)
         return VGPU_ERROR_INVALID_POOL;
-    return VGPU_ERROR_NONE;
+    return self->session->member != NULL ? VGPU_ERROR_NONE : VGPU_ERROR_QUEUE_FULL;
 }
 
-void vgpu_vm_announce(VgpuVm *self)
+/* Tells the device what the guest is to read, and whether its requests are served. */
+static void announce(VgpuVm *self)
 {
     const struct vgpu_link_state state = {
         .pool = (guint8)self->session->pool,
@@ -78,7 +74,7 @@ void vgpu_vm_announce(VgpuVm *self)
         .timeout_ms = self->settings->request_timeout_ms + DEVICE_GRACE_MS,
     };
 
-    if (self->link == NULL || vgpu_device_link_send_state(self->link, &state))
+    if (!self->greeted || vgpu_device_link_send_state(self->link, &state))
         return;
     g_warning("domain '%s': its QEMU does not read what vgpud sends; the connection is closed",
               self->session->name);
@@ -93,10 +89,9 @@ static gboolean on_quarantine_over(gpointer data)
     vgpu_faults_forgive(&self->session->faults);
     g_message("domain '%s': released from quarantine", self->session->name);
     vgpu_session_set_state(self->session,
-                           self->link != NULL ? VGPU_SESSION_LINKED : VGPU_SESSION_RESERVED);
-    vgpu_vm_announce(self);
-    if (self->link != NULL)
-        start_worker(self);
+                           self->greeted ? VGPU_SESSION_LINKED : VGPU_SESSION_RESERVED);
+    announce(self);
+    start_worker(self);
     return G_SOURCE_REMOVE;
 }
 
@@ -108,7 +103,7 @@ static void quarantine(VgpuVm *self)
     vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
     self->quarantine_source =
         g_timeout_add_seconds(self->settings->quarantine_s, on_quarantine_over, self);
-    vgpu_vm_announce(self);
+    announce(self);
 }
 
 static void count_fault(VgpuVm *self)
@@ -132,12 +127,13 @@ static void on_worker_ended(gboolean clean, const char *how, gpointer data)
     count_fault(self);
 }
 
+/* Starts a worker where one is due: QEMU is there, and the VM is served. */
 static void start_worker(VgpuVm *self)
 {
     g_autoptr(GError) error = NULL;
     int channel;
 
-    if (current_error(self) != VGPU_ERROR_NONE)
+    if (!self->greeted || self->worker != NULL || current_error(self) != VGPU_ERROR_NONE)
         return;
     self->worker = vgpu_worker_process_new(self->session, self->settings, &channel, on_worker_ended,
                                            self, &error);
@@ -164,14 +160,14 @@ static void on_hello(const struct vgpu_link_hello *hello, gpointer data)
     VgpuVm *self = data;
 
     (void)hello; /* what the domain's XML says stands in the session; the device is told */
+    self->greeted = TRUE;
     if (self->session->state != VGPU_SESSION_QUARANTINED)
         vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
     g_message("domain '%s': QEMU %d connected, pool %c, priority %s, VM number %u",
               self->session->name, (int)self->session->qemu_pid, self->session->pool,
               vgpu_priority_name(self->session->priority), self->session->vm_id);
-    vgpu_vm_announce(self);
-    if (self->link != NULL)
-        start_worker(self);
+    announce(self);
+    start_worker(self);
 }
 
 static void on_link_closed(const char *reason, gpointer data)
@@ -182,6 +178,24 @@ static void on_link_closed(const char *reason, gpointer data)
         g_warning("domain '%s': QEMU %d %s; the connection is closed", self->session->name,
                   (int)self->session->qemu_pid, reason);
     drop_link(self);
+}
+
+void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, VgpuMember *member)
+{
+    VgpuSession *session = self->session;
+
+    session->priority = priority;
+    if (pool != session->pool) {
+        drop_worker(self);
+        if (session->state == VGPU_SESSION_SERVING)
+            vgpu_session_set_state(session, VGPU_SESSION_LINKED);
+        if (session->member != NULL)
+            vgpu_member_leave(session->member);
+        session->pool = pool;
+        session->member = member;
+    }
+    announce(self);
+    start_worker(self);
 }
 
 static gboolean on_qemu_ended(gint fd, GIOCondition condition, gpointer data)
@@ -225,10 +239,9 @@ static void on_connection(int fd, gpointer data)
     self->link = vgpu_device_link_new(fd, &handlers, self);
 }
 
-VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, VgpuVmEnded ended,
-                    gpointer user_data, GError **error)
+VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
+                    VgpuVmEnded ended, gpointer user_data, GError **error)
 {
-    g_autofree char *path = vgpu_vm_socket_path(settings, session->uuid);
     VgpuVm *self = g_new0(VgpuVm, 1);
     gid_t group;
 
@@ -241,7 +254,7 @@ VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, VgpuVmEn
     vgpu_faults_init(&session->faults, settings->fault_budget,
                      (gint64)settings->fault_window_s * G_USEC_PER_SEC);
     if (vgpu_device_socket_group(settings->socket_group, &group, error))
-        self->socket = vgpu_device_socket_new(path, group, on_connection, self, error);
+        self->socket = vgpu_device_socket_new(socket_path, group, on_connection, self, error);
     if (self->socket == NULL) {
         vgpu_vm_free(self);
         return NULL;

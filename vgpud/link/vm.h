@@ -24,19 +24,21 @@ typedef void (*VgpuVmEnded)(VgpuVm *vm, gpointer user_data);
 
 /*
  * vgpu_vm_new:
- * Binds the session's socket, vgpu_vm_socket_path(). Keeps a reference of @session; @settings must
- * stay valid. Returns NULL with @error set.
+ * Binds the session's socket at @socket_path. Keeps a reference of @session; @settings must stay
+ * valid. Returns NULL with @error set; the session is then ENDED.
  */
-VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, VgpuVmEnded ended,
-                    gpointer user_data, GError **error);
-
-/* <run-dir>/vm/<uuid>.sock; the caller frees it. */
-char *vgpu_vm_socket_path(const VgpuSettings *settings, const char *uuid);
+VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
+                    VgpuVmEnded ended, gpointer user_data, GError **error);
 
 VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
 
-/* Shows the guest the session's pool and priority, after they have changed. */
-void vgpu_vm_announce(VgpuVm *vm);
+/*
+ * vgpu_vm_change:
+ * Gives a running VM another priority, pool, or both, and shows them to its guest. In another pool
+ * it takes @member, which vgpu_pools_place() gave (NULL: there was no place), and a new worker; a
+ * request that is under way ends with an error. In the same pool @member is NULL.
+ */
+void vgpu_vm_change(VgpuVm *vm, char pool, enum vgpu_priority priority, VgpuMember *member);
 
 /* Ends the session: worker killed, connection closed, socket unlinked, place given back. */
 void vgpu_vm_free(VgpuVm *vm);

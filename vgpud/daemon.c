@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dbus-service.h"
+#include "hook-server.h"
+#include "host.h"
+#include "session.h"
+#include "vgpu-domain.h"
+#include "vgpu-inject.h"
+#include "vm.h"
+
+struct VgpuDaemon {
+    VgpuSettings *settings;
+    VgpuSessions *sessions;
+    GHashTable *vms; /* uuid -> VgpuVm; one for each session */
+    VgpuHookServer *hooks;
+    VgpuHost *host;
+    VgpuModel model;
+    VgpuDBusService *dbus;
+};
+
+static void end_session(VgpuDaemon *self, const char *uuid)
+{
+    VgpuSession *session = vgpu_sessions_by_uuid(self->sessions, uuid);
+
+    if (session == NULL)
+        return;
+    g_message("domain '%s': session ended", session->name);
+    g_autofree char *key = g_strdup(uuid); /* @uuid may be the session's own */
+    g_hash_table_remove(self->vms, key);
+    vgpu_sessions_remove(self->sessions, key);
+}
+
+static void on_vm_ended(VgpuVm *vm, gpointer data)
+{
+    end_session(data, vgpu_vm_session(vm)->uuid);
+}
+
+/*
+ * Makes the session of @domain, which has a device, for the pool and priority of @config. @member
+ * is its place, which it takes over, also on failure.
+ */
+static gboolean begin_session(VgpuDaemon *self, const VgpuDomain *domain, const VgpuConfig *config,
+                              VgpuMember *member, GError **error)
+{
+    g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
+    g_autoptr(VgpuSession) session =
+        vgpu_session_new(domain->uuid, domain->name, domain->device->vm_id, config->pool,
+                         config->priority, member, error);
+
+    if (session == NULL) {
+        if (member != NULL)
+            vgpu_member_leave(member);
+        return FALSE;
+    }
+
+    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, on_vm_ended, self, error);
+    if (vm == NULL)
+        return FALSE;
+    vgpu_sessions_add(self->sessions, session);
+    g_hash_table_insert(self->vms, session->uuid, vm);
+    return TRUE;
+}
+
+/* Is all of our device in this XML, as vgpud would have put it there? */
+static gboolean check_device(VgpuDaemon *self, const VgpuHookRequest *request,
+                             const VgpuDomain *domain, GError **error)
+{
+    g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
+    const VgpuInjection wanted = {
+        .emulator = self->settings->emulator,
+        .socket_path = path,
+        /* Any number is right as long as nobody else has it. */
+        .vm_id = domain->device != NULL ? CLAMP(domain->device->vm_id, 1, VGPU_VM_ID_MAX) : 1,
+    };
+    g_autofree char *xml =
+        vgpu_domain_xml_inject(request->xml, request->xml_length, &wanted, error);
+
+    if (xml == NULL)
+        return FALSE;
+    if (!g_str_equal(xml, request->xml)) {
+        g_set_error_literal(
+            error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+            "its vgpu device is not in place yet: vgpud adds it right after "
+            "'virsh define', so start the domain again; for 'virsh create', pass the "
+            "XML through 'vgpu-xml inject' first");
+        return FALSE;
+    }
+
+    VgpuSession *other = vgpu_sessions_by_vm_id(self->sessions, wanted.vm_id);
+    if (other != NULL && !g_str_equal(other->uuid, domain->uuid)) {
+        g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                    "its vgpu device has the VM number %u of the running domain '%s': define the "
+                    "domain again",
+                    wanted.vm_id, other->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean prepare(VgpuDaemon *self, const VgpuHookRequest *request, const VgpuDomain *domain,
+                        GError **error)
+{
+    if (!check_device(self, request, domain, error))
+        return FALSE;
+    end_session(self, domain->uuid); /* of a run whose end nobody told us */
+
+    VgpuMember *member = vgpu_pools_place(self->settings->pools, domain->config->pool, error);
+    if (member == NULL || !begin_session(self, domain, domain->config, member, error))
+        return FALSE;
+    vgpu_host_hold(self->host, domain->uuid);
+    g_message("domain '%s': may start, pool %c, priority %s, on %s", domain->name,
+              domain->config->pool, vgpu_priority_name(domain->config->priority), member->name);
+    return TRUE;
+}
+
+static gboolean on_hook(const VgpuHookRequest *request, GError **error, gpointer data)
+{
+    VgpuDaemon *self = data;
+    g_autoptr(VgpuDomain) domain = NULL;
+
+    if (!vgpu_domain_parse(request->xml, request->xml_length, &domain, error))
+        return FALSE;
+    if (domain->uuid == NULL || domain->name == NULL) {
+        g_set_error_literal(error, VGPU_XML_ERROR, VGPU_XML_ERROR_PARSE,
+                            "the hook's domain XML has no uuid or no name");
+        return FALSE;
+    }
+    if (g_str_equal(request->operation, "prepare") && domain->config != NULL)
+        return prepare(self, request, domain, error);
+    if (g_str_equal(request->operation, "release")) {
+        end_session(self, domain->uuid);
+        vgpu_host_resume(self->host, domain->uuid);
+    }
+    return TRUE;
+}
+
+/* A place in the pool of a VM that runs already: without one it is told so, but goes on running. */
+static VgpuMember *place_running(VgpuDaemon *self, const VgpuDomain *live, char pool)
+{
+    g_autoptr(GError) error = NULL;
+    VgpuMember *member = vgpu_pools_place(self->settings->pools, pool, &error);
+
+    if (member == NULL)
+        g_warning("domain '%s': runs, but is not served: %s", live->name, error->message);
+    return member;
+}
+
+static void on_running(const VgpuDomain *live, gpointer data)
+{
+    VgpuDaemon *self = data;
+    g_autoptr(GError) error = NULL;
+    VgpuVm *vm = g_hash_table_lookup(self->vms, live->uuid);
+    const VgpuConfig built_in = {.pool = live->device->pool, .priority = live->device->priority};
+    const VgpuConfig *config = live->config != NULL ? live->config : &built_in;
+
+    if (vm == NULL) {
+        VgpuMember *member = place_running(self, live, config->pool);
+        if (!begin_session(self, live, config, member, &error))
+            g_warning("domain '%s': runs, but is not served: %s", live->name, error->message);
+        return;
+    }
+
+    const VgpuSession *session = vgpu_vm_session(vm);
+    if (session->pool == config->pool && session->priority == config->priority)
+        return;
+    g_message("domain '%s': now pool %c, priority %s", live->name, config->pool,
+              vgpu_priority_name(config->priority));
+    VgpuMember *member =
+        session->pool != config->pool ? place_running(self, live, config->pool) : NULL;
+    vgpu_vm_change(vm, config->pool, config->priority, member);
+}
+
+static void on_stopped(const char *uuid, gpointer data)
+{
+    end_session(data, uuid);
+}
+
+static void on_connected(gboolean connected, const char *detail, gpointer data)
+{
+    VgpuDaemon *self = data;
+
+    self->model.libvirt_connected = connected;
+    if (connected)
+        g_message("connected to libvirt: %s", detail);
+    else
+        g_warning("no connection to libvirt: %s; VMs that run are served, tried again", detail);
+}
+
+/* Our folders: others may pass through, not look or write. */
+static gboolean make_folder(const char *path, GError **error)
+{
+    if (g_mkdir_with_parents(path, 0711) == 0 && chmod(path, 0711) == 0)
+        return TRUE;
+
+    int saved = errno;
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved), "cannot make %s: %s", path,
+                g_strerror(saved));
+    return FALSE;
+}
+
+static gboolean make_folders(const VgpuSettings *settings, GError **error)
+{
+    g_autofree char *sockets = g_build_filename(settings->run_dir, "vm", NULL);
+
+    return make_folder(settings->run_dir, error) && make_folder(sockets, error) &&
+           make_folder(settings->cache_dir, error);
+}
+
+static void start_host(VgpuDaemon *self)
+{
+    const VgpuHostOptions options = {
+        .uri = self->settings->connect,
+        .emulator = self->settings->emulator,
+        .run_dir = self->settings->run_dir,
+    };
+    const VgpuHostListener listener = {
+        .connected = on_connected, .running = on_running, .stopped = on_stopped};
+
+    self->host = vgpu_host_new(&options, &listener, self);
+    vgpu_host_start(self->host);
+}
+
+VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error)
+{
+    g_autoptr(VgpuDaemon) self = g_new0(VgpuDaemon, 1);
+
+    self->settings = settings;
+    self->sessions = vgpu_sessions_new();
+    self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)vgpu_vm_free);
+    self->model = (VgpuModel){
+        .pools = settings->pools,
+        .sessions = self->sessions,
+        .started_us = g_get_real_time(),
+        .started_mono_us = g_get_monotonic_time(),
+        .libvirt_uri = settings->connect,
+    };
+    if (!make_folders(settings, error))
+        return NULL;
+    /* First of all what only one vgpud can have. */
+    self->hooks =
+        vgpu_hook_server_new(settings->run_dir, VGPU_HOOK_SERVER_TIMEOUT_MS, on_hook, self, error);
+    if (self->hooks == NULL)
+        return NULL;
+    start_host(self);
+    self->dbus = vgpu_dbus_service_new(settings->bus, &self->model);
+    return g_steal_pointer(&self);
+}
+
+void vgpu_daemon_free(VgpuDaemon *self)
+{
+    g_clear_pointer(&self->dbus, vgpu_dbus_service_free);
+    g_clear_pointer(&self->host, vgpu_host_free);
+    g_hash_table_unref(self->vms);
+    vgpu_sessions_free(self->sessions);
+    g_clear_pointer(&self->hooks, vgpu_hook_server_free);
+    vgpu_settings_free(self->settings);
+    g_free(self);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib-unix.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+#define DEFAULT_CONFIG VGPU_CONFIG_DIR "/vgpud.conf"
+
+typedef struct {
+    char *config;
+    gboolean check;
+    gboolean version;
+} Options;
+
+static gboolean parse_options(Options *options, int *argc, char ***argv, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
+         "Configuration file (default " DEFAULT_CONFIG ", if it exists)", "FILE"},
+        {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check,
+         "Check the configuration and the pools, then exit", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, then exit",
+         NULL},
+        {NULL}};
+    g_autoptr(GOptionContext) context = g_option_context_new("- share GPUs among libvirt VMs");
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, argc, argv, error))
+        return FALSE;
+    if (*argc > 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unknown argument '%s'",
+                    (*argv)[1]);
+        return FALSE;
+    }
+    if (options->config == NULL && g_file_test(DEFAULT_CONFIG, G_FILE_TEST_EXISTS))
+        options->config = g_strdup(DEFAULT_CONFIG);
+    return TRUE;
+}
+
+static gboolean on_signal(gpointer loop)
+{
+    g_main_loop_quit(loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static int run(VgpuSettings *settings)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(VgpuDaemon) daemon = vgpu_daemon_new(settings, &error);
+
+    if (daemon == NULL) {
+        g_printerr("vgpud: %s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    g_unix_signal_add(SIGTERM, on_signal, loop);
+    g_unix_signal_add(SIGINT, on_signal, loop);
+    g_main_loop_run(loop);
+    g_message("ended by signal");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    Options options = {0};
+    g_autoptr(GError) error = NULL;
+
+    setlocale(LC_ALL, "");
+    if (!parse_options(&options, &argc, &argv, &error)) {
+        g_printerr("vgpud: %s\nTry 'vgpud --help'.\n", error->message);
+        return 2;
+    }
+    if (options.version) {
+        g_print("vgpud %s\n", VGPU_VERSION);
+        return EXIT_SUCCESS;
+    }
+
+    VgpuSettings *settings = vgpu_settings_load(options.config, &error);
+    if (settings == NULL) {
+        g_printerr("vgpud: %s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    if (options.check) {
+        g_autofree char *letters = vgpu_pools_letters(settings->pools);
+        g_print("%s: ok, pools %s\n", options.config != NULL ? options.config : "built-in defaults",
+                letters);
+        vgpu_settings_free(settings);
+        g_free(options.config);
+        return EXIT_SUCCESS;
+    }
+    g_free(options.config);
+    if (geteuid() != 0) {
+        g_printerr("vgpud: must run as root: it starts each worker as a user of its own\n");
+        vgpu_settings_free(settings);
+        return EXIT_FAILURE;
+    }
+    return run(settings);
+}
