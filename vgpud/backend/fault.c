@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The null backend with faults put in, to see how everything around it stands them.
+ *
+ * The device selector is a list, separated by commas, of at most one of
+ *   fail       the request fails on the device
+ *   hang       the device never answers
+ *   crash      the driver takes the process down (abort)
+ *   open-fail, open-hang   the same while the device is opened
+ * and any of
+ *   delay=TIME   wait first; TIME is a number and its unit, ms or s: 50ms, 2s
+ *   after=N      the first N requests are spared
+ *   every=N      of the requests behind these, each Nth is struck; 1 when not given
+ * It must hold one of the five words or a delay. With an open- word the delay is at opening, and
+ * requests are spared; so "after" and "every" mean nothing then and are refused.
+ */
+#include "backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_DELAY_MS 3600000u /* an hour, VGPU_LINK_MAX_TIMEOUT_MS: no request lives longer */
+
+typedef enum { NO_ACTION, FAIL, HANG, CRASH } Action;
+
+typedef struct {
+    Action action;
+    gboolean at_open;
+    guint64 delay_ms;
+    guint64 after;
+    guint64 every; /* 0: not given */
+} Fault;
+
+typedef struct {
+    VgpuBackend base;
+    VgpuBackend *below;
+    Fault fault;
+    guint64 requests;
+} VgpuFaultBackend;
+
+static const struct {
+    const char *word;
+    Action action;
+    gboolean at_open;
+} actions[] = {
+    {"fail", FAIL, FALSE},     {"hang", HANG, FALSE},     {"crash", CRASH, FALSE},
+    {"open-fail", FAIL, TRUE}, {"open-hang", HANG, TRUE},
+};
+
+static gboolean parse_delay(const char *text, guint64 *delay_ms)
+{
+    gsize digits = strspn(text, "0123456789");
+    g_autofree char *number = g_strndup(text, digits);
+    guint64 unit = g_str_equal(text + digits, "s") ? 1000 : 1;
+
+    if (unit == 1 && !g_str_equal(text + digits, "ms"))
+        return FALSE;
+    if (!g_ascii_string_to_unsigned(number, 10, 0, MAX_DELAY_MS / unit, delay_ms, NULL))
+        return FALSE;
+    *delay_ms *= unit;
+    return TRUE;
+}
+
+static gboolean parse_word(const char *word, Fault *fault)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(actions); i++) {
+        if (!g_str_equal(word, actions[i].word))
+            continue;
+        if (fault->action != NO_ACTION)
+            return FALSE;
+        fault->action = actions[i].action;
+        fault->at_open = actions[i].at_open;
+        return TRUE;
+    }
+
+    if (g_str_has_prefix(word, "delay="))
+        return parse_delay(word + strlen("delay="), &fault->delay_ms);
+    if (g_str_has_prefix(word, "after="))
+        return g_ascii_string_to_unsigned(word + strlen("after="), 10, 0, G_MAXUINT32,
+                                          &fault->after, NULL);
+    if (g_str_has_prefix(word, "every="))
+        return g_ascii_string_to_unsigned(word + strlen("every="), 10, 1, G_MAXUINT32,
+                                          &fault->every, NULL);
+    return FALSE;
+}
+
+static gboolean parse(const char *spec, Fault *fault, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(spec, ",", -1);
+
+    *fault = (Fault){0};
+    for (gsize i = 0; words[i] != NULL; i++) {
+        if (!parse_word(words[i], fault)) {
+            g_set_error(
+                error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_SELECTOR,
+                "fault \"%s\": \"%s\" is not understood here; a fault is one of fail, hang, "
+                "crash, open-fail, open-hang, and delay=50ms, after=N, every=N",
+                spec, words[i]);
+            return FALSE;
+        }
+    }
+    if (fault->action == NO_ACTION && fault->delay_ms == 0) {
+        g_set_error(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_SELECTOR,
+                    "fault \"%s\": nothing would happen; name one of fail, hang, crash, open-fail, "
+                    "open-hang, delay=50ms",
+                    spec);
+        return FALSE;
+    }
+    if (fault->at_open && (fault->after > 0 || fault->every > 0)) {
+        g_set_error(
+            error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_SELECTOR,
+            "fault \"%s\": \"after\" and \"every\" count requests; a fault at opening comes "
+            "before the first",
+            spec);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static enum vgpu_error strike(const Fault *fault, GError **error)
+{
+    g_usleep(fault->delay_ms * 1000);
+
+    switch (fault->action) {
+    case NO_ACTION:
+        return VGPU_ERROR_NONE;
+    case FAIL:
+        g_set_error_literal(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_DEVICE,
+                            "fault backend: this failure was asked for");
+        return VGPU_ERROR_EXECUTION_FAILED;
+    case HANG:
+        for (;;)
+            pause();
+    case CRASH:
+        abort();
+    }
+    g_assert_not_reached();
+}
+
+static gboolean is_struck(VgpuFaultBackend *backend)
+{
+    const Fault *fault = &backend->fault;
+    guint64 number = ++backend->requests;
+
+    return !fault->at_open && number > fault->after &&
+           (number - fault->after) % MAX(1, fault->every) == 0;
+}
+
+static VgpuBackend *fault_open(const char *device, GError **error)
+{
+    Fault fault;
+
+    if (!parse(device, &fault, error))
+        return NULL;
+    if (fault.at_open && strike(&fault, error) != VGPU_ERROR_NONE)
+        return NULL;
+
+    VgpuFaultBackend *backend = g_new0(VgpuFaultBackend, 1);
+    backend->fault = fault;
+    backend->below = vgpu_backend_open("null", "", NULL);
+    backend->base.info = backend->below->info;
+    backend->base.info.name = g_strdup_printf("fault: %s", device);
+    return &backend->base;
+}
+
+static enum vgpu_error fault_vector_add(VgpuBackend *base, guint32 a, guint32 b, guint32 *sum,
+                                        GError **error)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+    enum vgpu_error result = VGPU_ERROR_NONE;
+    guint64 elapsed_ns;
+
+    if (is_struck(backend))
+        result = strike(&backend->fault, error);
+    if (result != VGPU_ERROR_NONE)
+        return result;
+    return vgpu_backend_vector_add(backend->below, a, b, sum, &elapsed_ns, error);
+}
+
+static void fault_close(VgpuBackend *base)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+
+    vgpu_backend_close(backend->below);
+    g_free(backend);
+}
+
+const VgpuBackendClass vgpu_fault_backend = {
+    .name = "fault",
+    .open = fault_open,
+    .close = fault_close,
+    .vector_add = fault_vector_add,
+};

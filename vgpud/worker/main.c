@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vgpu-worker: the process that computes for one VM. docs/man/vgpu-worker.8 describes it. */
+#define G_LOG_DOMAIN "vgpu-worker"
+
+#include <fcntl.h>
+#include <locale.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "options.h"
+#include "sandbox.h"
+#include "service.h"
+
+#define NS_PER_MS G_GUINT64_CONSTANT(1000000)
+
+static void set_failed(VgpuPage *page, const char *text)
+{
+    vgpu_page_set_text(page->failure, text);
+    atomic_store(&page->state, VGPU_PAGE_FAILED);
+}
+
+static gboolean give_up_privileges(const VgpuOptions *options, pid_t parent, GError **error)
+{
+    const VgpuSandbox sandbox = {
+        .uid = (uid_t)options->uid,
+        .gid = (gid_t)options->gid,
+        .groups = (const gid_t *)(gpointer)options->group_ids->data,
+        .n_groups = options->group_ids->len,
+        .cache_dir = options->cache_dir,
+        .keep_fd = options->channel_fd,
+        .parent = parent,
+    };
+
+    if (options->no_sandbox) {
+        g_warning("NO SANDBOX: whatever runs here has all of this user's rights");
+        return TRUE;
+    }
+    return vgpu_sandbox_enter(&sandbox, error);
+}
+
+typedef struct {
+    const VgpuOptions *options;
+    VgpuPage *page;
+} Opening;
+
+/* In the deadline's thread, while the main thread is stuck in the driver. */
+static void open_expired(gpointer data)
+{
+    const Opening *opening = data;
+    g_autofree char *text = g_strdup_printf("opening the device took longer than %d ms",
+                                            opening->options->open_timeout_ms);
+
+    shutdown(opening->options->channel_fd, SHUT_RDWR);
+    set_failed(opening->page, text);
+    g_critical("%s: the driver hangs, this worker ends", text);
+    _exit(VGPU_WORKER_EXIT_OPEN);
+}
+
+/* Opens the device and says on the page how that went. NULL: the worker serves without one. */
+static VgpuBackend *open_backend(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline)
+{
+    g_autoptr(GError) error = NULL;
+    Opening opening = {options, page};
+
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + (guint64)options->open_timeout_ms * NS_PER_MS,
+                      open_expired, &opening);
+    VgpuBackend *backend = vgpu_backend_open(options->backend, options->device, &error);
+    vgpu_deadline_disarm(deadline);
+
+    if (backend == NULL) {
+        g_critical("no device: %s", error->message);
+        set_failed(page, error->message);
+        return NULL;
+    }
+    g_message("serving VM %d on \"%s\"", options->vm_id, backend->info.name);
+    vgpu_page_set_text(page->device_name, backend->info.name);
+    atomic_store(&page->state, VGPU_PAGE_READY);
+    return backend;
+}
+
+static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline)
+{
+    g_autoptr(VgpuBackend) backend = open_backend(options, page, deadline);
+    VgpuService service = {
+        .channel = options->channel_fd,
+        .page = page,
+        .backend = backend,
+        .deadline = deadline,
+        .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
+    };
+
+    vgpu_limiter_init(&service.limiter, (guint)options->requests_per_second, (guint)options->burst);
+    VgpuWorkerExit result = vgpu_service_run(&service);
+    /*
+     * A sandboxed worker leaves at once, without closing the device and without exit handlers: the
+     * kernel takes everything back, while GPU drivers are known to hang there; and LeakSanitizer's
+     * handler traces the process, which the sandbox forbids.
+     */
+    if (!options->no_sandbox)
+        _exit(result);
+    return result;
+}
+
+static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
+{
+    g_autoptr(GError) error = NULL;
+
+    VgpuPage *page = vgpu_page_map(options->page_fd, &error);
+    if (page == NULL) {
+        g_critical("%s", error->message);
+        return VGPU_WORKER_EXIT_FAILURE;
+    }
+    close(options->page_fd);
+    atomic_store(&page->state, VGPU_PAGE_STARTING);
+    fcntl(options->channel_fd, F_SETFD, FD_CLOEXEC);
+
+    VgpuDeadline *deadline = NULL;
+    if (give_up_privileges(options, parent, &error)) {
+        vgpu_sandbox_clean_environment(options->cache_dir);
+        deadline = vgpu_deadline_new(&error);
+    }
+    if (deadline == NULL) {
+        g_critical("%s", error->message);
+        set_failed(page, error->message);
+        return VGPU_WORKER_EXIT_FAILURE;
+    }
+    return serve(options, page, deadline);
+}
+
+int main(int argc, char **argv)
+{
+    const pid_t parent = getppid();
+    g_autoptr(GError) error = NULL;
+
+    setlocale(LC_ALL, "");
+    g_autoptr(VgpuOptions) options = vgpu_options_parse(argc, argv, &error);
+    if (options == NULL) {
+        g_printerr("vgpu-worker: %s\n", error->message);
+        return VGPU_WORKER_EXIT_FAILURE;
+    }
+    if (options->show_version) {
+        g_print("vgpu-worker " VGPU_VERSION "\n");
+        return VGPU_WORKER_EXIT_CLOSED;
+    }
+
+    vgpu_log_init(options->name);
+    return run(options, parent);
+}

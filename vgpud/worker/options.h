@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What vgpu-worker is started with; docs/man/vgpu-worker.8 describes every option. */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct {
+    gboolean show_version;
+    gboolean no_sandbox;
+    char *name; /* the VM's, for the log */
+    int vm_id;
+    char *backend;
+    char *device;
+    int timeout_ms;
+    int open_timeout_ms;
+    int requests_per_second; /* 0: no limit */
+    int burst;
+    int uid;
+    int gid;
+    char *groups;      /* as given: numbers separated by commas */
+    GArray *group_ids; /* of gid_t */
+    char *cache_dir;   /* NULL: none */
+    int channel_fd;
+    int page_fd;
+} VgpuOptions;
+
+/*
+ * vgpu_options_parse:
+ * Takes the command line apart and checks each value, the descriptors among them. With
+ * show_version nothing else is checked. NULL with @error set to one line for a person.
+ */
+VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error);
+
+void vgpu_options_free(VgpuOptions *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuOptions, vgpu_options_free)
