@@ -20,8 +20,8 @@ typedef struct VgpuDBusService VgpuDBusService;
 /*
  * vgpu_dbus_service_new:
  * Connects to @bus ("system", "session" or a D-Bus address) and takes the name org.vgpud1 there, in
- * the thread's default main context and in the background: it cannot fail. @model is borrowed and
- * read at each call.
+ * the background on the default main context: it cannot fail. @model is borrowed and read at each
+ * call.
  */
 VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model);
 

@@ -39,7 +39,7 @@ typedef struct VgpuHookServer VgpuHookServer;
 
 /*
  * vgpu_hook_server_new:
- * Listens on @run_dir/hook.sock, mode 0600, in the thread's default main context; @run_dir must
+ * Listens on @run_dir/hook.sock, mode 0600, on the default main context; @run_dir must
  * exist. Only root, and the user vgpud runs as, is listened to. @timeout_ms is how long a client
  * may take; VGPU_HOOK_SERVER_TIMEOUT_MS outside tests.
  *
@@ -50,7 +50,6 @@ typedef struct VgpuHookServer VgpuHookServer;
 VgpuHookServer *vgpu_hook_server_new(const char *run_dir, guint timeout_ms, VgpuHookHandler handler,
                                      gpointer user_data, GError **error);
 
-/* Closes all connections unanswered, which hook programs take as a refusal, and removes the socket.
- * Not from within the handler. */
+/* Closes all connections unanswered and removes the socket. Not from within the handler. */
 void vgpu_hook_server_free(VgpuHookServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHookServer, vgpu_hook_server_free)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model.h"
+
+#include <string.h>
+
+#include "vgpu-codec.h"
+
+/* A counter that a worker writes: signed 64 bits are what JSON tools can read. */
+#define COUNTER(page, field) MIN(atomic_load(&(page)->field), (guint64)G_MAXINT64)
+
+static void put(GVariantBuilder *dict, const char *key, GVariant *value)
+{
+    g_variant_builder_add(dict, "{sv}", key, value);
+}
+
+static void put_string(GVariantBuilder *dict, const char *key, const char *text)
+{
+    put(dict, key, g_variant_new_take_string(g_utf8_make_valid(text == NULL ? "" : text, -1)));
+}
+
+static void put_uint(GVariantBuilder *dict, const char *key, guint value)
+{
+    put(dict, key, g_variant_new_uint32(value));
+}
+
+static void put_count(GVariantBuilder *dict, const char *key, guint64 value)
+{
+    put(dict, key, g_variant_new_uint64(value));
+}
+
+/* libvirt's packed version as text; "" when it is not known. */
+static char *version_text(gulong version)
+{
+    if (version == 0)
+        return g_strdup("");
+    return g_strdup_printf("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
+}
+
+static void put_version(GVariantBuilder *dict, const char *key, gulong version)
+{
+    g_autofree char *text = version_text(version);
+    put_string(dict, key, text);
+}
+
+/* How many VMs are in each state, also in those that none is in. */
+static GVariant *count_states(GPtrArray *sessions)
+{
+    guint counts[VGPU_SESSION_ENDED + 1] = {0};
+    GVariantBuilder dict;
+
+    for (guint i = 0; i < sessions->len; i++)
+        counts[((const VgpuSession *)sessions->pdata[i])->state]++;
+    g_variant_builder_init(&dict, G_VARIANT_TYPE("a{su}"));
+    for (guint state = 0; state < G_N_ELEMENTS(counts); state++)
+        g_variant_builder_add(&dict, "{su}", vgpu_session_state_name(state), counts[state]);
+    return g_variant_builder_end(&dict);
+}
+
+GVariant *vgpu_model_status(const VgpuModel *model, gint64 now_mono_us)
+{
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
+    GVariantBuilder dict;
+    guint pools = 0;
+
+    for (char letter = 'A'; letter <= 'Z'; letter++)
+        if (vgpu_pools_get(model->pools, letter) != NULL)
+            pools++;
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+    put_string(&dict, "version", VGPU_VERSION);
+    put(&dict, "protocol",
+        g_variant_new_take_string(
+            g_strdup_printf("%u.%u", VGPU_PROTOCOL_VERSION >> 16, VGPU_PROTOCOL_VERSION & 0xffff)));
+    put(&dict, "started-us", g_variant_new_int64(model->started_us));
+    put_count(&dict, "uptime-us", (guint64)(now_mono_us - model->started_mono_us));
+    put_string(&dict, "libvirt-uri", model->libvirt_uri);
+    put(&dict, "libvirt-connected", g_variant_new_boolean(model->libvirt_connected));
+    put_version(&dict, "libvirt-version", model->libvirt_version);
+    put_version(&dict, "hypervisor-version", model->hypervisor_version);
+    put_uint(&dict, "pool-count", pools);
+    put_uint(&dict, "vm-count", sessions->len);
+    put(&dict, "vms-by-state", count_states(sessions));
+    return g_variant_builder_end(&dict);
+}
+
+/* What the workers on @member found there, each name once; normally one. */
+static GVariant *member_devices(GPtrArray *sessions, const VgpuMember *member)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < sessions->len; i++) {
+        const VgpuSession *session = sessions->pdata[i];
+        if (session->member != member || atomic_load(&session->page->state) != VGPU_PAGE_READY)
+            continue;
+        g_autofree char *name = vgpu_page_get_text(session->page->device_name);
+        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+            g_ptr_array_add(names, g_steal_pointer(&name));
+    }
+    return g_variant_new_strv((const char *const *)names->pdata, names->len);
+}
+
+static GVariant *member_dict(GPtrArray *sessions, const VgpuMember *member)
+{
+    GVariantBuilder dict;
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+    put_string(&dict, "name", member->name);
+    put_string(&dict, "backend", member->backend);
+    put_string(&dict, "device", member->device);
+    put_uint(&dict, "slots", member->slots);
+    put_uint(&dict, "used", member->used);
+    put(&dict, "device-names", member_devices(sessions, member));
+    return g_variant_builder_end(&dict);
+}
+
+static GVariant *pool_dict(GPtrArray *sessions, const VgpuPool *pool)
+{
+    const char letter[] = {pool->letter, '\0'};
+    GVariantBuilder dict, members;
+
+    g_variant_builder_init(&members, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < pool->members->len; i++)
+        g_variant_builder_add_value(&members, member_dict(sessions, pool->members->pdata[i]));
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+    put_string(&dict, "name", letter);
+    put_string(&dict, "description", pool->description);
+    put_uint(&dict, "requests-per-second", pool->requests_per_second);
+    put_uint(&dict, "burst", pool->burst);
+    put_uint(&dict, "used", vgpu_pool_used(pool));
+    put(&dict, "members", g_variant_builder_end(&members));
+    return g_variant_builder_end(&dict);
+}
+
+GVariant *vgpu_model_pools(const VgpuModel *model)
+{
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
+    GVariantBuilder list;
+
+    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    for (char letter = 'A'; letter <= 'Z'; letter++) {
+        const VgpuPool *pool = vgpu_pools_get(model->pools, letter);
+        if (pool != NULL)
+            g_variant_builder_add_value(&list, pool_dict(sessions, pool));
+    }
+    return g_variant_builder_end(&list);
+}
+
+static const char *backend_state_name(guint32 state)
+{
+    static const char *const names[] = {
+        [VGPU_PAGE_STARTING] = "starting",
+        [VGPU_PAGE_READY] = "ready",
+        [VGPU_PAGE_FAILED] = "failed",
+    };
+    return state < G_N_ELEMENTS(names) ? names[state] : "unknown";
+}
+
+/* How many requests were answered with each error, every code in each answer. */
+static GVariant *error_counts(const VgpuPage *page)
+{
+    GVariantBuilder dict;
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE("a{st}"));
+    for (guint code = VGPU_ERROR_NONE + 1; code < VGPU_ERROR_COUNT; code++)
+        g_variant_builder_add(&dict, "{st}", vgpu_error_name(code), COUNTER(page, errors[code]));
+    return g_variant_builder_end(&dict);
+}
+
+/* The part that the worker wrote. */
+static void put_page(GVariantBuilder *dict, const VgpuPage *page)
+{
+    guint32 state = atomic_load(&page->state);
+    guint64 requests = COUNTER(page, requests);
+    guint64 service_ns = COUNTER(page, service_ns);
+    g_autofree char *device =
+        state == VGPU_PAGE_READY ? vgpu_page_get_text(page->device_name) : NULL;
+    g_autofree char *failure = state == VGPU_PAGE_FAILED ? vgpu_page_get_text(page->failure) : NULL;
+
+    put_string(dict, "backend-state", backend_state_name(state));
+    put_string(dict, "device", device);
+    put_string(dict, "failure", failure);
+    put_count(dict, "requests", requests);
+    put(dict, "errors", error_counts(page));
+    put_count(dict, "bytes-in", COUNTER(page, bytes_in));
+    put_count(dict, "bytes-out", COUNTER(page, bytes_out));
+    put_count(dict, "device-ns", COUNTER(page, device_ns));
+    put_count(dict, "service-ns", service_ns);
+    put_count(dict, "mean-service-ns", requests == 0 ? 0 : service_ns / requests);
+    put(dict, "last-us", g_variant_new_int64(MAX(0, atomic_load(&page->last_us))));
+}
+
+static GVariant *vm_dict(const VgpuSession *session)
+{
+    const char pool[] = {session->pool, '\0'};
+    GVariantBuilder dict;
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+    put_string(&dict, "name", session->name);
+    put_string(&dict, "uuid", session->uuid);
+    put_uint(&dict, "vm-id", session->vm_id);
+    put_string(&dict, "pool", pool);
+    put_string(&dict, "member", session->member == NULL ? NULL : session->member->name);
+    put_string(&dict, "priority", vgpu_priority_name(session->priority));
+    put_string(&dict, "state", vgpu_session_state_name(session->state));
+    put_uint(&dict, "qemu-pid", (guint)session->qemu_pid);
+    put_uint(&dict, "worker-pid", (guint)session->worker_pid);
+    put_count(&dict, "worker-faults", session->faults.total);
+    put(&dict, "since-us", g_variant_new_int64(session->since_us));
+    put_page(&dict, session->page);
+    return g_variant_builder_end(&dict);
+}
+
+GVariant *vgpu_model_vms(const VgpuModel *model)
+{
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
+    GVariantBuilder list;
+
+    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < sessions->len; i++)
+        g_variant_builder_add_value(&list, vm_dict(sessions->pdata[i]));
+    return g_variant_builder_end(&list);
+}
+
+static const VgpuSession *find(const VgpuSessions *all, const char *which)
+{
+    g_autofree char *uuid = g_ascii_strdown(which, -1);
+    const VgpuSession *found = vgpu_sessions_by_uuid(all, uuid);
+    if (found != NULL)
+        return found;
+
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(all);
+    for (guint i = 0; i < sessions->len; i++) {
+        const VgpuSession *session = sessions->pdata[i];
+        if (strcmp(session->name, which) == 0)
+            return session; /* @all keeps it */
+    }
+
+    guint64 number;
+    if (g_ascii_string_to_unsigned(which, 10, 0, G_MAXUINT32, &number, NULL))
+        return vgpu_sessions_by_vm_id(all, (guint32)number);
+    return NULL;
+}
+
+GVariant *vgpu_model_vm(const VgpuModel *model, const char *which)
+{
+    const VgpuSession *session = find(model->sessions, which);
+    return session == NULL ? NULL : vm_dict(session);
+}
