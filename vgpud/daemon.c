@@ -46,8 +46,8 @@ static void on_vm_ended(VgpuVm *vm, gpointer data)
  * Makes the session of @domain, which has a device, for the pool and priority of @config. @member
  * is its place, which it takes over, also on failure.
  */
-static gboolean begin_session(VgpuDaemon *self, const VgpuDomain *domain, const VgpuConfig *config,
-                              VgpuMember *member, GError **error)
+static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const VgpuConfig *config,
+                             VgpuMember *member, GError **error)
 {
     g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
     g_autoptr(VgpuSession) session =
@@ -57,15 +57,15 @@ static gboolean begin_session(VgpuDaemon *self, const VgpuDomain *domain, const 
     if (session == NULL) {
         if (member != NULL)
             vgpu_member_leave(member);
-        return FALSE;
+        return NULL;
     }
 
     VgpuVm *vm = vgpu_vm_new(session, self->settings, path, on_vm_ended, self, error);
     if (vm == NULL)
-        return FALSE;
+        return NULL;
     vgpu_sessions_add(self->sessions, session);
     g_hash_table_insert(self->vms, session->uuid, vm);
-    return TRUE;
+    return vm;
 }
 
 /* Is all of our device in this XML, as vgpud would have put it there? */
@@ -162,8 +162,11 @@ static void on_running(const VgpuDomain *live, gpointer data)
 
     if (vm == NULL) {
         VgpuMember *member = place_running(self, live, config->pool);
-        if (!begin_session(self, live, config, member, &error))
+        vm = begin_session(self, live, config, member, &error);
+        if (vm == NULL)
             g_warning("domain '%s': runs, but is not served: %s", live->name, error->message);
+        else if (!vgpu_vm_adopt(vm, NULL))
+            end_session(self, live->uuid); /* it has ended meanwhile */
         return;
     }
 
@@ -175,11 +178,6 @@ static void on_running(const VgpuDomain *live, gpointer data)
     VgpuMember *member =
         session->pool != config->pool ? place_running(self, live, config->pool) : NULL;
     vgpu_vm_change(vm, config->pool, config->priority, member);
-}
-
-static void on_stopped(const char *uuid, gpointer data)
-{
-    end_session(data, uuid);
 }
 
 static void on_connected(gboolean connected, const char *detail, gpointer data)
@@ -220,8 +218,8 @@ static void start_host(VgpuDaemon *self)
         .emulator = self->settings->emulator,
         .run_dir = self->settings->run_dir,
     };
-    const VgpuHostListener listener = {
-        .connected = on_connected, .running = on_running, .stopped = on_stopped};
+    /* Of a VM's end we hear from its pidfd and the hook: libvirt's event may come late. */
+    const VgpuHostListener listener = {.connected = on_connected, .running = on_running};
 
     self->host = vgpu_host_new(&options, &listener, self);
     vgpu_host_start(self->host);

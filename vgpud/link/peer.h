@@ -21,3 +21,10 @@ pid_t vgpu_peer_pid(int socket);
  * set.
  */
 int vgpu_peer_prove(pid_t pid, const char *libvirt_run_dir, const char *name, GError **error);
+
+/*
+ * vgpu_peer_find:
+ * The QEMU of domain @name by libvirt's pid file alone, for a domain that libvirt says runs but
+ * whose QEMU has not connected. Returns a pidfd as above and its number in @pid.
+ */
+int vgpu_peer_find(const char *libvirt_run_dir, const char *name, pid_t *pid, GError **error);

@@ -219,6 +219,17 @@ static void watch_qemu(VgpuVm *self, pid_t pid, int pidfd)
     self->session->qemu_pid = pid;
 }
 
+gboolean vgpu_vm_adopt(VgpuVm *self, GError **error)
+{
+    pid_t pid;
+    int pidfd = vgpu_peer_find(self->settings->libvirt_run_dir, self->session->name, &pid, error);
+
+    if (pidfd < 0)
+        return FALSE;
+    watch_qemu(self, pid, pidfd);
+    return TRUE;
+}
+
 static void on_connection(int fd, gpointer data)
 {
     static const VgpuDeviceLinkHandlers handlers = {on_hello, on_link_closed};

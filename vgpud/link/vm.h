@@ -30,6 +30,14 @@ typedef void (*VgpuVmEnded)(VgpuVm *vm, gpointer user_data);
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
                     VgpuVmEnded ended, gpointer user_data, GError **error);
 
+/*
+ * vgpu_vm_adopt:
+ * For a domain that ran before this vgpud did: finds its QEMU by libvirt's pid file and watches it
+ * from now on, not only once it has connected. Returns FALSE with @error set when there is none: it
+ * has ended.
+ */
+gboolean vgpu_vm_adopt(VgpuVm *vm, GError **error);
+
 VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
 
 /*
