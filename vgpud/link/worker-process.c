@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -53,6 +54,19 @@ static char *make_cache_dir(const VgpuSession *session, const VgpuSettings *sett
     return g_steal_pointer(&path);
 }
 
+/* The groups' numbers, separated by commas; one that this host does not have opens nothing here. */
+static char *group_numbers(char **names)
+{
+    GString *numbers = g_string_new(NULL);
+
+    for (char **name = names; *name != NULL; name++) {
+        const struct group *entry = getgrnam(*name);
+        if (entry != NULL)
+            g_string_append_printf(numbers, "%s%u", numbers->len > 0 ? "," : "", entry->gr_gid);
+    }
+    return g_string_free(numbers, FALSE);
+}
+
 static char **make_arguments(const VgpuSession *session, const VgpuSettings *settings,
                              const char *cache_dir, uid_t uid)
 {
@@ -75,7 +89,7 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
     ADD("--burst", "%u", pool != NULL ? pool->burst : 0);
     ADD("--uid", "%u", uid);
     ADD("--gid", "%u", uid);
-    g_autofree char *groups = g_strjoinv(",", settings->worker_groups);
+    g_autofree char *groups = group_numbers(settings->worker_groups);
     ADD("--groups", "%s", groups);
     ADD("--cache-dir", "%s", cache_dir);
     ADD("--channel-fd", "%d", CHANNEL_FD);
