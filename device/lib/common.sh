@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What the scripts of device/ share: messages, the cache's place, the lock.
+
+device_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${VGPU_CACHE:-/var/cache/vgpud-dev}
+
+# Progress and problems go to stderr: stdout is for the result.
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+    say "error: $1"
+    shift
+    printf '  %s\n' "$@" >&2
+    exit 1
+}
+
+# One hash over the contents and base names of the files given.
+hash_files() {
+    local file
+
+    for file in "$@"; do
+        printf '%s ' "${file##*/}"
+        sha256sum <"$file"
+    done | sha256sum | cut -c 1-16
+}
+
+# Makes the cache, readable for everybody: libvirt runs QEMU as a user of its own.
+open_cache() {
+    umask 022
+    mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
+        die "cannot write to the cache folder $cache" \
+            "run as root, or name a folder of yours: VGPU_CACHE=\$HOME/.cache/vgpud-dev"
+}
+
+# Only one build at a time; the lock goes with the process.
+lock_cache() {
+    exec 9>"$cache/lock"
+    if ! flock -n 9; then
+        say "another build is running, waiting for it"
+        flock 9
+    fi
+}
