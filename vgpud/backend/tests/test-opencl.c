@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The selector without a device, then the real thing on the first device that the host has. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend.h"
+#include "opencl-private.h"
+
+#define SKIPPED 77 /* meson's exit status for a test that was not run */
+
+static GPtrArray *example_devices(void)
+{
+    static const char *const names[][2] = {
+        {"NVIDIA CUDA", "NVIDIA H100"},
+        {"NVIDIA CUDA", "NVIDIA H100"},
+        {"AMD Accelerated Parallel Processing", "gfx90a"},
+        {"Portable Computing Language", "pthread-x"},
+    };
+    GPtrArray *devices = g_ptr_array_new_with_free_func((GDestroyNotify)vgpu_opencl_device_free);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        VgpuOpenclDevice *device = g_new0(VgpuOpenclDevice, 1);
+
+        device->platform = g_strdup(names[i][0]);
+        device->device = g_strdup(names[i][1]);
+        g_ptr_array_add(devices, device);
+    }
+    return devices;
+}
+
+static void test_select(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *selector;
+        gssize index;
+    } cases[] = {
+        {"", 0},          {"/", 0},        {"#0", 0},       {"#3", 3},
+        {"#4", -1},       {"h100", 0},     {"H100#1", 1},   {"h100#2", -1},
+        {"nvidia/#1", 1}, {"amd/", 2},     {"/pthread", 3}, {"portable/pthread", 3},
+        {"amd/h100", -1}, {"gfx90a#0", 2}, {"gfx91", -1},   {"nvidia cuda/nvidia h100#1", 1},
+    };
+    g_autoptr(GPtrArray) devices = example_devices();
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        gssize index = vgpu_opencl_select(devices, cases[i].selector, &error);
+
+        if (index != cases[i].index)
+            fail_msg("\"%s\" is %zd, not %zd", cases[i].selector, cases[i].index, index);
+        assert_int_equal(index < 0, error != NULL);
+    }
+}
+
+static void test_select_errors(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"#", "#x", "h100#-1", "#99999999999999999999", "\xff"};
+    g_autoptr(GPtrArray) devices = example_devices();
+    g_autoptr(GError) error = NULL;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) wrong_error = NULL;
+
+        assert_int_equal(vgpu_opencl_select(devices, wrong[i], &wrong_error), -1);
+        assert_int_equal(wrong_error->code, VGPU_BACKEND_ERROR_SELECTOR);
+    }
+    assert_int_equal(vgpu_opencl_select(devices, "voodoo", &error), -1);
+    assert_non_null(strstr(error->message, "\"voodoo\""));
+    assert_non_null(strstr(error->message, "\"Portable Computing Language/pthread-x\""));
+}
+
+static void test_error_names(void **state)
+{
+    (void)state;
+    g_autoptr(GError) error = NULL;
+
+    assert_string_equal(vgpu_opencl_error_name(CL_OUT_OF_RESOURCES), "CL_OUT_OF_RESOURCES");
+    assert_string_equal(vgpu_opencl_error_name(-9999), "unknown OpenCL error");
+    assert_true(vgpu_opencl_check(CL_SUCCESS, "clFinish", &error));
+    assert_false(vgpu_opencl_check(CL_OUT_OF_RESOURCES, "clFinish", &error));
+    assert_string_equal(error->message, "OpenCL: clFinish: CL_OUT_OF_RESOURCES (-5)");
+}
+
+static void test_device(void **state)
+{
+    (void)state;
+    g_autoptr(VgpuBackend) backend = vgpu_backend_open("opencl", "", NULL);
+
+    assert_non_null(backend);
+    assert_non_null(strstr(backend->info.name, ": "));
+    assert_true(backend->info.compute_units > 0);
+    assert_true(backend->info.memory_mib > 0);
+    assert_int_equal(backend->info.kind, VGPU_BACKEND_OPENCL);
+    for (guint32 i = 0; i < 100; i++) {
+        guint64 elapsed_ns = 0;
+        guint32 sum = 0, a = 0x9e3779b9u * i;
+
+        assert_int_equal(vgpu_backend_vector_add(backend, a, ~i, &sum, &elapsed_ns, NULL),
+                         VGPU_ERROR_NONE);
+        assert_int_equal(sum, a + ~i);
+        assert_true(elapsed_ns > 0);
+    }
+}
+
+/* As it is listed in errors, a device can be asked for. */
+static void test_device_by_name(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) devices = vgpu_opencl_devices(NULL);
+    const VgpuOpenclDevice *first = devices->pdata[0];
+    g_autofree char *selector = g_strdup_printf("%s/%s", first->platform, first->device);
+    g_autoptr(VgpuBackend) backend = vgpu_backend_open("opencl", selector, NULL);
+    g_autoptr(GError) error = NULL;
+
+    assert_non_null(backend);
+    assert_null(vgpu_backend_open("opencl", "no such device", &error));
+    assert_non_null(strstr(error->message, selector));
+}
+
+int main(void)
+{
+    const struct CMUnitTest pure[] = {
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_errors),
+        cmocka_unit_test(test_error_names),
+    };
+    const struct CMUnitTest real[] = {
+        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_device_by_name),
+    };
+    g_autoptr(GError) error = NULL;
+    int failures = cmocka_run_group_tests_name("pure", pure, NULL, NULL);
+
+    g_autoptr(GPtrArray) devices = vgpu_opencl_devices(&error);
+    if (devices == NULL) {
+        fprintf(stderr, "skipped: %s\n", error->message);
+        return failures > 0 ? failures : SKIPPED;
+    }
+    return failures + cmocka_run_group_tests_name("device", real, NULL, NULL);
+}
