@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "example-model.h"
+
+#include <string.h>
+
+static void add_pool(VgpuPools *pools, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    vgpu_pools_add(pools, text, strlen(text), "example", &error);
+    g_assert_no_error(error);
+}
+
+static VgpuSession *serving_session(VgpuPools *pools)
+{
+    VgpuMember *member = vgpu_pools_place(pools, 'A', NULL);
+    VgpuSession *session =
+        vgpu_session_new(EXAMPLE_UUID, "web", 3, 'A', VGPU_PRIORITY_HIGH, member, NULL);
+    VgpuPage *page = session->page;
+
+    vgpu_session_set_state(session, VGPU_SESSION_LINKED);
+    vgpu_session_set_state(session, VGPU_SESSION_SERVING);
+    session->qemu_pid = 1234;
+    session->worker_pid = 1250;
+    session->faults.total = 2;
+    vgpu_page_set_text(page->device_name, "Example GPU");
+    atomic_store(&page->state, VGPU_PAGE_READY);
+    atomic_store(&page->requests, 1000);
+    atomic_store(&page->errors[VGPU_ERROR_TIMEOUT], 2);
+    atomic_store(&page->errors[VGPU_ERROR_INVALID_REQUEST], 5);
+    atomic_store(&page->bytes_in, 40000);
+    atomic_store(&page->bytes_out, 36000);
+    atomic_store(&page->device_ns, 5000000);
+    atomic_store(&page->service_ns, 20000000);
+    atomic_store(&page->last_us, g_get_real_time());
+    return session;
+}
+
+ExampleModel *example_model_new(void)
+{
+    ExampleModel *example = g_new0(ExampleModel, 1);
+
+    example->pools = vgpu_pools_new();
+    add_pool(example->pools,
+             "[pool]\nname=A\ndescription=fast GPUs\nrequests-per-second=100\nburst=10\n"
+             "[member gpu0]\nbackend=opencl\ndevice=0:0\nslots=4\n"
+             "[member gpu1]\nbackend=opencl\ndevice=0:1\n");
+    add_pool(example->pools, "[pool]\nname=B\n[member none]\nbackend=null\n");
+
+    example->sessions = vgpu_sessions_new();
+    example->serving = serving_session(example->pools);
+    example->waiting = vgpu_session_new("22222222-2222-2222-2222-222222222222", "db", 9, 'B',
+                                        VGPU_PRIORITY_LOW, NULL, NULL);
+    vgpu_sessions_add(example->sessions, example->serving);
+    vgpu_sessions_add(example->sessions, example->waiting);
+
+    example->model = (VgpuModel){
+        .pools = example->pools,
+        .sessions = example->sessions,
+        .started_us = g_get_real_time(),
+        .started_mono_us = g_get_monotonic_time(),
+        .libvirt_uri = "qemu:///system",
+        .libvirt_connected = TRUE,
+        .libvirt_version = 9000000,
+    };
+    return example;
+}
+
+void example_model_free(ExampleModel *example)
+{
+    vgpu_sessions_free(example->sessions);
+    vgpu_session_unref(example->serving);
+    vgpu_session_unref(example->waiting);
+    vgpu_pools_free(example->pools);
+    g_free(example);
+}
