@@ -37,8 +37,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDomain, vgpu_domain_free)
 gboolean vgpu_domain_parse(const char *xml, gsize length, VgpuDomain **domain, GError **error);
 
 /*
- * Says whether @length bytes at @xml hold the text of one of our namespaces or ids. For XML that
- * cannot be parsed: FALSE means that it is certainly none of our business.
+ * Says whether the text at @xml, @length bytes, names one of our namespaces. For XML that cannot be
+ * parsed: FALSE means that it is none of our business.
  */
 gboolean vgpu_domain_xml_mentions_us(const char *xml, gsize length);
 
