@@ -15,6 +15,7 @@
 
 #include "vgpu-link.h"
 #include "vgpu-message.h"
+#include "vgpu-names.h"
 
 /* A checked request, host byte order. */
 struct vgpu_request {
@@ -94,11 +95,5 @@ bool vgpu_channel_decode(const void *bytes, size_t length, struct vgpu_channel_h
 
 /* Writes the header of a packet, little-endian, to @bytes (sizeof(struct vgpu_channel_header)). */
 void vgpu_channel_encode(const struct vgpu_channel_header *header, void *bytes);
-
-/* One word for an error code, opcode, status or priority; "unknown" for any other number. */
-const char *vgpu_error_name(uint32_t error);
-const char *vgpu_opcode_name(uint32_t opcode);
-const char *vgpu_status_name(uint32_t status);
-const char *vgpu_priority_name(uint32_t priority);
 
 #endif

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Words for the protocol's numbers, for logs, tools and test output. */
-#include "vgpu-codec.h"
+#include "vgpu-names.h"
+
+#include <stddef.h>
+
+#include "vgpu-registers.h"
+#include "vgpu-message.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -13,6 +13,7 @@
 #include "session.h"
 #include "vgpu-domain.h"
 #include "vgpu-inject.h"
+#include "vgpu-names.h"
 #include "vm.h"
 
 struct VgpuDaemon {
