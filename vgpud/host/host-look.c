@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-look.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Definitions that are written for one look, until what libvirt makes of ours is taken for wrong.
+ */
+#define MAX_TRIES 3
+
+void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared)
+{
+    self->shared = shared;
+    self->connection = NULL;
+    self->reconciler = vgpu_reconciler_new(shared->emulator, shared->run_dir);
+    self->running = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->notes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void vgpu_host_look_clear(VgpuHostLook *self)
+{
+    vgpu_reconciler_free(self->reconciler);
+    g_hash_table_unref(self->running);
+    g_hash_table_unref(self->notes);
+}
+
+/* Warns about a domain, once per distinct text. */
+static void complain(VgpuHostLook *self, const char *uuid, const char *name, const char *text)
+{
+    if (vgpu_reconciler_is_news(self->reconciler, uuid, text))
+        g_warning("domain '%s': %s", name, text);
+}
+
+/* The same for what is wrong with the running domain, not its definition. Returns TRUE for news. */
+static gboolean note(VgpuHostLook *self, const char *uuid, const char *text)
+{
+    if (g_strcmp0(g_hash_table_lookup(self->notes, uuid), text) == 0)
+        return FALSE;
+    g_hash_table_insert(self->notes, g_strdup(uuid), g_strdup(text));
+    return TRUE;
+}
+
+/* A call failed: the connection is gone, or the domain is, or something is wrong with the domain.
+ */
+static void call_failed(VgpuHostLook *self, const char *uuid, const char *name, const char *doing)
+{
+    gboolean gone = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+    g_autofree char *reason = vgpu_host_libvirt_error();
+    g_autofree char *text = g_strdup_printf("cannot %s: %s", doing, reason);
+
+    if (virConnectIsAlive(self->connection) != 1)
+        vgpu_host_work_lose(self->shared->work, reason);
+    else if (!gone) /* if it is, there is an event that says so */
+        complain(self, uuid, name, text);
+}
+
+static void not_running(VgpuHostLook *self, const char *uuid)
+{
+    g_hash_table_remove(self->notes, uuid);
+    if (g_hash_table_remove(self->running, uuid))
+        vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_STOPPED, g_strdup(uuid), NULL);
+}
+
+static void look_at_running(VgpuHostLook *self, virDomainPtr domain, const char *uuid)
+{
+    const char *name = virDomainGetName(domain);
+    g_autofree char *xml = virDomainGetXMLDesc(domain, 0);
+    g_autoptr(VgpuDomain) live = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (xml == NULL) {
+        call_failed(self, uuid, name, "read the running domain");
+        return;
+    }
+    if (!vgpu_domain_xml_mentions_us(xml, strlen(xml)))
+        return;
+    if (!vgpu_domain_parse(xml, strlen(xml), &live, &error)) {
+        if (note(self, uuid, error->message))
+            g_warning("domain '%s', as it runs: %s", name, error->message);
+        return;
+    }
+    if (live->device == NULL || live->uuid == NULL || live->name == NULL) {
+        if (note(self, uuid, "no device"))
+            g_info("domain '%s' runs without vgpu-stub", name);
+        return;
+    }
+
+    g_hash_table_remove(self->notes, uuid);
+    g_hash_table_add(self->running, g_strdup(uuid));
+    vgpu_reconciler_seen_running(self->reconciler, uuid, live->device->vm_id);
+    vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_RUNNING, NULL, g_steal_pointer(&live));
+}
+
+/* The persistent definition with its secrets: without them, defining it again would lose them. */
+static char *dump_definition(VgpuHostLook *self, virDomainPtr domain, const char *uuid)
+{
+    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+
+    if (xml == NULL)
+        call_failed(self, uuid, virDomainGetName(domain), "read its definition");
+    return xml;
+}
+
+/*
+ * Defines @plan in place of @xml. libvirt has no compare-and-swap: what was planned on is compared
+ * with what is there at the last moment, and a change is left to the look that its event brings.
+ * Returns what libvirt made of it, or NULL when there is nothing more to do.
+ */
+static char *define(VgpuHostLook *self, virDomainPtr domain, const char *uuid, const char *xml,
+                    const VgpuReconcilePlan *plan)
+{
+    const char *name = virDomainGetName(domain);
+    g_autofree char *now = dump_definition(self, domain, uuid);
+
+    if (now == NULL || !g_str_equal(now, xml))
+        return NULL;
+    if (vgpu_host_work_is_held(self->shared->work, uuid)) {
+        vgpu_host_work_add(self->shared->work, uuid);
+        return NULL;
+    }
+
+    g_autoptr(virDomain) defined = virDomainDefineXMLFlags(self->connection, plan->xml, 0);
+    if (defined == NULL) {
+        call_failed(self, uuid, name, "bring vgpu-stub in its definition in order");
+        return NULL;
+    }
+    g_message("domain '%s': %s", name, plan->done);
+    return dump_definition(self, domain, uuid);
+}
+
+static void look_at_definition(VgpuHostLook *self, virDomainPtr domain, const char *uuid,
+                               gboolean may_number)
+{
+    g_autofree char *xml = dump_definition(self, domain, uuid);
+    g_autoptr(GError) error = NULL;
+
+    if (xml == NULL)
+        return;
+    if (!vgpu_domain_xml_mentions_us(xml, strlen(xml))) {
+        if (!g_hash_table_contains(self->running, uuid))
+            vgpu_reconciler_forget(self->reconciler, uuid);
+        return;
+    }
+    if (virDomainIsPersistent(domain) != 1)
+        return;
+
+    for (guint tries = 0; xml != NULL; tries++) {
+        g_auto(VgpuReconcilePlan) plan = {0};
+        VgpuReconcileVerdict verdict =
+            vgpu_reconciler_plan(self->reconciler, uuid, xml, may_number, &plan, &error);
+
+        if (verdict == VGPU_RECONCILE_LATER)
+            vgpu_host_work_add(self->shared->work, uuid);
+        if (verdict == VGPU_RECONCILE_DEFINE && tries == MAX_TRIES)
+            vgpu_reconciler_give_up(self->reconciler, uuid, xml, &error);
+        if (error != NULL)
+            complain(self, uuid, virDomainGetName(domain), error->message);
+        if (verdict != VGPU_RECONCILE_DEFINE || error != NULL)
+            return;
+
+        char *next = define(self, domain, uuid, xml, &plan);
+        g_free(xml);
+        xml = next;
+    }
+}
+
+void vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may_number)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    /* First: the number that a running VM has is the one that it keeps. */
+    if (virDomainGetID(domain) != (unsigned int)-1)
+        look_at_running(self, domain, uuid);
+    else
+        not_running(self, uuid);
+    look_at_definition(self, domain, uuid, may_number);
+}
+
+void vgpu_host_look_at_uuid(VgpuHostLook *self, const char *uuid)
+{
+    g_autoptr(virDomain) domain = virDomainLookupByUUIDString(self->connection, uuid);
+
+    if (domain != NULL) {
+        vgpu_host_look_at(self, domain, TRUE);
+    } else if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
+        not_running(self, uuid);
+        vgpu_reconciler_forget(self->reconciler, uuid);
+    } else {
+        call_failed(self, uuid, uuid, "look it up");
+    }
+}
+
+/* Domains that went while nobody told us. */
+static void forget_missing(VgpuHostLook *self, virDomainPtr *domains, int count)
+{
+    g_autoptr(GHashTable) present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autofree const char **running = NULL;
+
+    for (int i = 0; i < count; i++) {
+        char uuid[VIR_UUID_STRING_BUFLEN];
+
+        if (virDomainGetUUIDString(domains[i], uuid) == 0)
+            g_hash_table_add(present, g_strdup(uuid));
+    }
+    vgpu_reconciler_retain(self->reconciler, present);
+
+    running = (const char **)g_hash_table_get_keys_as_array(self->running, NULL);
+    for (guint i = 0; running[i] != NULL; i++) {
+        g_autofree char *uuid = g_strdup(running[i]); /* its key goes with it */
+
+        if (!g_hash_table_contains(present, uuid))
+            not_running(self, uuid);
+    }
+}
+
+gboolean vgpu_host_look_at_all(VgpuHostLook *self)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(self->connection, &domains, 0);
+
+    if (count < 0) {
+        g_autofree char *reason = vgpu_host_libvirt_error();
+
+        vgpu_host_work_lose(self->shared->work, reason);
+        return FALSE;
+    }
+
+    forget_missing(self, domains, count);
+    g_hash_table_remove_all(self->notes);
+    for (int i = 0; i < count; i++) {
+        char uuid[VIR_UUID_STRING_BUFLEN];
+
+        /* New numbers wait until each number that there is has been seen. */
+        if (!vgpu_host_work_is_over(self->shared->work) &&
+            virDomainGetUUIDString(domains[i], uuid) == 0 &&
+            vgpu_host_work_begin(self->shared->work, uuid))
+            vgpu_host_look_at(self, domains[i], FALSE);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return !vgpu_host_work_is_over(self->shared->work);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-thread.h"
+
+#include "host-events.h"
+#include "host-look.h"
+
+/* Between two tries to connect: doubled from the first to the last. */
+#define FIRST_DELAY_MS 1000u
+#define LAST_DELAY_MS  30000u
+
+/*
+ * A libvirtd that does not answer for 5 s is asked whether it lives; after 3 more such turns it is
+ * given up. Only while a call is under way: an idle connection needs no waking up, its end is told
+ * by the kernel, and a daemon that merely hangs has the events in its socket when it goes on.
+ */
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT      3
+
+typedef struct {
+    VgpuHostShared *shared;
+    VgpuHostLook look; /* and the connection */
+    VgpuHostEvents events;
+    guint delay_ms; /* until the next try to connect */
+    char *said;     /* why there is no connection, as the main thread knows it; NULL: it has one */
+} Thread;
+
+static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
+{
+}
+
+static void set_keepalive(Thread *self, gboolean on)
+{
+    /* A driver without a daemon cannot do it, and needs not. */
+    virConnectSetKeepAlive(self->look.connection, on ? KEEPALIVE_INTERVAL_S : 0, KEEPALIVE_COUNT);
+}
+
+static void append_version(GString *text, const char *what, unsigned long version)
+{
+    g_string_append_printf(text, ", %s %lu.%lu.%lu", what, version / 1000000, version / 1000 % 1000,
+                           version % 1000);
+}
+
+static char *describe(Thread *self)
+{
+    GString *text = g_string_new(self->shared->uri);
+    const char *type = virConnectGetType(self->look.connection);
+    unsigned long version = 0;
+
+    if (virConnectGetLibVersion(self->look.connection, &version) == 0)
+        append_version(text, "libvirt", version);
+    if (type != NULL && virConnectGetVersion(self->look.connection, &version) == 0)
+        append_version(text, type, version);
+    return g_string_free(text, FALSE);
+}
+
+static void disconnect(Thread *self)
+{
+    if (self->look.connection == NULL)
+        return;
+    vgpu_host_events_deregister(&self->events, self->look.connection);
+    virConnectClose(self->look.connection);
+    self->look.connection = NULL;
+}
+
+/* Events first, then the scan: what changes in between comes up twice, never not at all. */
+static gboolean connect_libvirt(Thread *self)
+{
+    vgpu_host_work_renew(self->shared->work);
+    self->look.connection = virConnectOpen(self->shared->uri);
+    if (self->look.connection == NULL)
+        return FALSE;
+
+    /* Each connection has an error handler of its own besides the process's. */
+    virConnSetErrorFunc(self->look.connection, NULL, ignore_error);
+    set_keepalive(self, TRUE);
+    return vgpu_host_events_register(&self->events, self->look.connection, self->shared);
+}
+
+/* Works for as long as the connection lasts. */
+static void serve(Thread *self)
+{
+    VgpuHostTask task;
+
+    g_clear_pointer(&self->said, g_free);
+    vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_CONNECTED, describe(self), NULL);
+    if (!vgpu_host_look_at_all(&self->look))
+        return;
+    vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_SCANNED, NULL, NULL);
+    self->delay_ms = FIRST_DELAY_MS;
+
+    do {
+        g_autofree char *uuid = NULL;
+
+        task = vgpu_host_work_take(self->shared->work, FALSE, &uuid);
+        if (task == VGPU_HOST_TASK_NONE) {
+            set_keepalive(self, FALSE);
+            task = vgpu_host_work_take(self->shared->work, TRUE, &uuid);
+            set_keepalive(self, TRUE);
+        }
+        if (task == VGPU_HOST_TASK_LOOK)
+            vgpu_host_look_at_uuid(&self->look, uuid);
+    } while (task == VGPU_HOST_TASK_LOOK);
+}
+
+static void say_disconnected(Thread *self, const char *reason)
+{
+    if (g_strcmp0(self->said, reason) == 0)
+        return;
+    g_free(self->said);
+    self->said = g_strdup(reason);
+    vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_DISCONNECTED, g_strdup(reason), NULL);
+}
+
+static gpointer run(gpointer data)
+{
+    Thread self = {.shared = data, .delay_ms = FIRST_DELAY_MS};
+
+    guint delay_ms;
+
+    vgpu_host_look_init(&self.look, self.shared);
+    do {
+        g_autofree char *reason = NULL;
+
+        if (connect_libvirt(&self)) {
+            serve(&self);
+            reason = vgpu_host_work_loss(self.shared->work);
+        } else {
+            reason = vgpu_host_libvirt_error();
+        }
+        disconnect(&self);
+        if (reason != NULL)
+            say_disconnected(&self, reason);
+        delay_ms = self.delay_ms;
+        self.delay_ms = MIN(2 * delay_ms, LAST_DELAY_MS);
+    } while (vgpu_host_work_sleep(self.shared->work, delay_ms));
+
+    vgpu_host_look_clear(&self.look);
+    g_free(self.said);
+    vgpu_host_work_finish(self.shared->work);
+    vgpu_host_shared_unref(self.shared);
+    return NULL;
+}
+
+GThread *vgpu_host_thread_start(VgpuHostShared *shared)
+{
+    return g_thread_new("libvirt", run, vgpu_host_shared_ref(shared));
+}
