@@ -51,6 +51,13 @@ void vgpu_pci_write32(VgpuPci *pci, uint32_t offset, uint32_t value)
     *(volatile uint32_t *)(pci->bar + offset) = htole32(value);
 }
 
+uint64_t vgpu_pci_timestamp(const VgpuPci *pci)
+{
+    uint32_t low = vgpu_pci_read32(pci, VGPU_REG_TIMESTAMP_LO);
+
+    return (uint64_t)vgpu_pci_read32(pci, VGPU_REG_TIMESTAMP_HI) << 32 | low;
+}
+
 static int check_copy(VgpuPci *pci, uint32_t offset, size_t length, unsigned int access)
 {
     if (access != 1 && access != 2 && access != 4 && access != 8)

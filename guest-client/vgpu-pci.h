@@ -62,6 +62,9 @@ const char *vgpu_pci_address(const VgpuPci *pci);
 uint32_t vgpu_pci_read32(const VgpuPci *pci, uint32_t offset);
 void vgpu_pci_write32(VgpuPci *pci, uint32_t offset, uint32_t value);
 
+/* When the last request ended: microseconds on the VM's clock, 0 without a request since reset. */
+uint64_t vgpu_pci_timestamp(const VgpuPci *pci);
+
 /*
  * Copies @length bytes from or to BAR0 with accesses of @access bytes: 1, 2, 4 or 8. @offset and
  * @length are multiples of @access inside BAR0; -EINVAL otherwise. Bytes keep their order.

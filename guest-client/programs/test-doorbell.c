@@ -20,12 +20,12 @@ static void test_other_values(VgpuPci *pci)
     tap_equal((uint32_t)test_send(pci, bytes, length, length), 0, "a request with doorbell 1");
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         const struct timespec pause = {.tv_nsec = 5000000};
-        uint64_t before = test_timestamp(pci);
+        uint64_t before = vgpu_pci_timestamp(pci);
 
         vgpu_pci_write32(pci, VGPU_REG_DOORBELL, values[i]);
         uint32_t status = vgpu_pci_read32(pci, VGPU_REG_STATUS);
         nanosleep(&pause, NULL);
-        tap_ok(status == VGPU_STATUS_DONE && test_timestamp(pci) == before,
+        tap_ok(status == VGPU_STATUS_DONE && vgpu_pci_timestamp(pci) == before,
                "doorbell 0x%x submits nothing", values[i]);
         tap_equal(vgpu_pci_read32(pci, VGPU_REG_DOORBELL), 0, "DOORBELL reads 0 after 0x%x",
                   values[i]);
@@ -79,11 +79,12 @@ static void test_timestamps(VgpuPci *pci)
     const struct timespec pause = {.tv_nsec = 50000000};
 
     test_good_request(pci);
-    uint64_t first = test_timestamp(pci), before = latency_now();
+    uint64_t first = vgpu_pci_timestamp(pci), before = latency_now();
     nanosleep(&pause, NULL);
-    tap_ok(test_timestamp(pci) == first, "TIMESTAMP stands still without a request");
+    tap_ok(vgpu_pci_timestamp(pci) == first, "TIMESTAMP stands still without a request");
     test_good_request(pci);
-    uint64_t device_us = test_timestamp(pci) - first, guest_us = (latency_now() - before) / 1000;
+    uint64_t device_us = vgpu_pci_timestamp(pci) - first,
+             guest_us = (latency_now() - before) / 1000;
 
     /* The first request ended a little before @before; a tenth for clocks that drift apart. */
     tap_ok(device_us >= 50000 - 5000 && device_us <= guest_us + guest_us / 10 + 10000,

@@ -172,6 +172,16 @@ static uint32_t expected_error(const uint8_t *bytes, uint32_t length)
     }
 }
 
+/* The command that sends the same request again. */
+static void note_request(const uint8_t *bytes, uint32_t length)
+{
+    char hex[2 * BUFFER + 1];
+
+    for (uint32_t i = 0; i < BUFFER; i++)
+        snprintf(hex + 2 * (size_t)i, 3, "%02x", bytes[i]);
+    tap_note("vgpu-call --length %u raw %s", length, hex);
+}
+
 static void test_random(VgpuPci *pci, uint32_t count, uint32_t seed)
 {
     struct random random = random_seed(seed);
@@ -184,6 +194,8 @@ static void test_random(VgpuPci *pci, uint32_t count, uint32_t seed)
         uint32_t error = expected_error(bytes, length);
 
         right = ends_with(pci, bytes, length, error);
+        if (!right)
+            note_request(bytes, length);
         if (right && error != NONE && done % 16 == 0)
             right = test_good_request(pci);
         answered[error]++;

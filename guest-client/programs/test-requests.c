@@ -92,7 +92,7 @@ static void test_sum_response(VgpuPci *pci)
     uint32_t length = test_put_add(request, 40, 2);
 
     uint64_t start = latency_now();
-    tap_equal((uint32_t)test_send(pci, request, length, length), 0, "vector add, byte by byte");
+    tap_equal((uint32_t)test_send(pci, request, length, length), 0, "vector add, sent as bytes");
     uint64_t elapsed_us = (latency_now() - start) / 1000;
     tap_ok(good_header(pci, response, 1), "vector add: header and one result");
     tap_equal(vgpu_get32(response + VGPU_HEADER_SIZE), 42, "vector add: the sum");

@@ -56,10 +56,3 @@ bool test_good_request(VgpuPci *pci)
         tap_note("%u + %u: got %u, expected %u", a, b, sum, a + b);
     return sum == a + b;
 }
-
-uint64_t test_timestamp(const VgpuPci *pci)
-{
-    uint64_t low = vgpu_pci_read32(pci, VGPU_REG_TIMESTAMP_LO);
-
-    return (uint64_t)vgpu_pci_read32(pci, VGPU_REG_TIMESTAMP_HI) << 32 | low;
-}

@@ -28,7 +28,4 @@ uint32_t test_put_add(uint8_t *bytes, uint32_t a, uint32_t b);
  */
 bool test_good_request(VgpuPci *pci);
 
-/* TIMESTAMP_HI and _LO as one number, microseconds. */
-uint64_t test_timestamp(const VgpuPci *pci);
-
 #endif

@@ -19,9 +19,12 @@ static void print_text(const VgpuPci *pci)
         char meaning[64];
 
         register_meaning(registers[i].offset, value, meaning, sizeof(meaning));
-        printf("0x%03x  %-16s  %-4s  0x%08x  %s\n", registers[i].offset, registers[i].name,
-               access_names[registers[i].access], value, meaning);
+        printf("0x%03x  %-16s  %-4s  0x%08x%s%s\n", registers[i].offset, registers[i].name,
+               access_names[registers[i].access], value, meaning[0] != '\0' ? "  " : "", meaning);
     }
+    uint64_t timestamp = vgpu_pci_timestamp(pci);
+    if (timestamp != 0)
+        printf("\nThe last request ended at %.6f s on the VM's clock.\n", (double)timestamp / 1e6);
 }
 
 static void print_buffer(VgpuPci *pci, const char *name, uint32_t offset)

@@ -89,6 +89,9 @@ static void test_registers_are_little_endian(void **state)
     assert_int_equal(fake.bar[VGPU_REG_SCRATCH], 0x78);
     assert_int_equal(fake.bar[VGPU_REG_SCRATCH + 3], 0x12);
     assert_int_equal(vgpu_pci_read32(&pci, VGPU_REG_SCRATCH), 0x12345678);
+    fake_device_poke(&fake, VGPU_REG_TIMESTAMP_LO, 0x89abcdef);
+    fake_device_poke(&fake, VGPU_REG_TIMESTAMP_HI, 0x01234567);
+    assert_true(vgpu_pci_timestamp(&pci) == 0x0123456789abcdef);
 }
 
 static void test_submit(void **state)
@@ -175,6 +178,7 @@ static void test_strange_responses(void **state)
     fake_device_poke(&fake, VGPU_REG_RESPONSE_LEN, VGPU_BUFFER_SIZE + 1);
     fake_device_arm_with(&fake, VGPU_STATUS_DONE, 0);
     assert_int_equal(vgpu_pci_nop(&pci), -EPROTO);
+    assert_non_null(strstr(pci.error, "RESPONSE_LEN is 1025"));
 
     fake_device_poke(&fake, VGPU_REG_RESPONSE_LEN, VGPU_HEADER_SIZE);
     fake_device_arm_with(&fake, VGPU_STATUS_DONE, 0);
@@ -200,7 +204,8 @@ static void test_timeout(void **state)
     fake_device_arm_held(&fake);
     double start = clock_ms(CLOCK_MONOTONIC);
     assert_int_equal(vgpu_pci_vector_add(&pci, 1, 2, &sum), -ETIMEDOUT);
-    assert_true(clock_ms(CLOCK_MONOTONIC) - start >= 30);
+    double waited = clock_ms(CLOCK_MONOTONIC) - start;
+    assert_true(waited >= 30 && waited < VGPU_PCI_TIMEOUT_MS / 2);
 
     /* The request is still live: nothing of it may be overwritten, no later one take its answer. */
     memcpy(before, fake.bar + VGPU_REQUEST_BUFFER, sizeof(before));
