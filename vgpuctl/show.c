@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "show.h"
+#include "table.h"
+#include "text.h"
+
+/* Borrowed from @dict; "" when there is none. */
+static const char *get_string(GVariant *dict, const char *key)
+{
+    const char *value = "";
+
+    g_variant_lookup(dict, key, "&s", &value);
+    return value;
+}
+
+static guint get_uint(GVariant *dict, const char *key)
+{
+    guint32 value = 0;
+
+    g_variant_lookup(dict, key, "u", &value);
+    return value;
+}
+
+static guint64 get_count(GVariant *dict, const char *key)
+{
+    guint64 value = 0;
+
+    g_variant_lookup(dict, key, "t", &value);
+    return value;
+}
+
+static gint64 get_time(GVariant *dict, const char *key)
+{
+    gint64 value = 0;
+
+    g_variant_lookup(dict, key, "x", &value);
+    return value;
+}
+
+static guint64 count_errors(GVariant *vm)
+{
+    g_autoptr(GVariant) errors = g_variant_lookup_value(vm, "errors", G_VARIANT_TYPE("a{st}"));
+    guint64 total = 0, count;
+    GVariantIter iter;
+
+    if (errors == NULL)
+        return 0;
+    g_variant_iter_init(&iter, errors);
+    while (g_variant_iter_next(&iter, "{&st}", NULL, &count))
+        total += MIN(count, G_MAXUINT64 - total);
+    return total;
+}
+
+/* Adds a cell and takes @text. */
+static void add(VgpuctlTable *table, char *text)
+{
+    vgpuctl_table_add(table, text);
+    g_free(text);
+}
+
+static void add_count(VgpuctlTable *table, guint64 count)
+{
+    add(table, g_strdup_printf("%" G_GUINT64_FORMAT, count));
+}
+
+/* "3 (2 serving, 1 reserved)" */
+static void append_states(GVariant *status, GString *out)
+{
+    g_autoptr(GVariant) states =
+        g_variant_lookup_value(status, "vms-by-state", G_VARIANT_TYPE("a{su}"));
+    const char *separator = " (", *name;
+    GVariantIter iter;
+    guint32 count;
+
+    g_string_append_printf(out, "%u", get_uint(status, "vm-count"));
+    if (states == NULL)
+        return;
+    g_variant_iter_init(&iter, states);
+    while (g_variant_iter_next(&iter, "{&su}", &name, &count)) {
+        if (count == 0)
+            continue;
+        g_autofree char *safe = vgpuctl_text_safe(name);
+        g_string_append_printf(out, "%s%u %s", separator, count, safe);
+        separator = ", ";
+    }
+    if (separator[0] == ',')
+        g_string_append_c(out, ')');
+}
+
+static void append_version(const char *product, const char *version, GString *out)
+{
+    g_autofree char *safe = vgpuctl_text_safe(version);
+
+    if (*version != '\0')
+        g_string_append_printf(out, ", %s %s", product, safe);
+}
+
+void vgpuctl_show_status(GVariant *status, GString *out)
+{
+    g_autofree char *version = vgpuctl_text_safe(get_string(status, "version"));
+    g_autofree char *protocol = vgpuctl_text_safe(get_string(status, "protocol"));
+    g_autofree char *uri = vgpuctl_text_safe(get_string(status, "libvirt-uri"));
+    g_autofree char *uptime = vgpuctl_text_uptime(get_count(status, "uptime-us"));
+    gboolean connected = FALSE;
+
+    g_variant_lookup(status, "libvirt-connected", "b", &connected);
+    g_string_append_printf(out, "vgpud:    version %s, protocol %s, up %s\n", version, protocol,
+                           uptime);
+    g_string_append_printf(out, "libvirt:  %s %s", connected ? "connected to" : "NOT CONNECTED to",
+                           uri);
+    append_version("libvirt", get_string(status, "libvirt-version"), out);
+    append_version("QEMU", get_string(status, "hypervisor-version"), out);
+    g_string_append_printf(out, "\npools:    %u\nVMs:      ", get_uint(status, "pool-count"));
+    append_states(status, out);
+    g_string_append_c(out, '\n');
+}
+
+/* "2/4", or "2" without a limit. */
+static char *usage_text(guint used, guint slots)
+{
+    return slots == 0 ? g_strdup_printf("%u", used) : g_strdup_printf("%u/%u", used, slots);
+}
+
+/* What the workers found on a member; before there was one, what the configuration says. */
+static char *member_device(GVariant *member)
+{
+    g_autofree const char **names = NULL;
+
+    g_variant_lookup(member, "device-names", "^a&s", &names);
+    if (names != NULL && names[0] != NULL)
+        return g_strjoinv(", ", (char **)names);
+    const char *selector = get_string(member, "device");
+    return *selector == '\0' ? g_strdup("(the first)") : g_strdup_printf("(%s)", selector);
+}
+
+static char *limit_text(GVariant *pool)
+{
+    guint rate = get_uint(pool, "requests-per-second"), burst = get_uint(pool, "burst");
+
+    return rate == 0 ? g_strdup("none") : g_strdup_printf("%u/s, burst %u", rate, MAX(burst, 1));
+}
+
+void vgpuctl_show_pools(GVariant *pools, GString *out)
+{
+    static const char *const titles[] = {"POOL",   "MEMBER",       "BACKEND",     ">VMS",
+                                         "DEVICE", "LIMIT PER VM", "DESCRIPTION", NULL};
+    g_autoptr(VgpuctlTable) table = vgpuctl_table_new(titles);
+    GVariantIter pool_iter, member_iter;
+    GVariant *pool, *member;
+
+    g_variant_iter_init(&pool_iter, pools);
+    while (g_variant_iter_loop(&pool_iter, "@a{sv}", &pool)) {
+        g_autoptr(GVariant) members =
+            g_variant_lookup_value(pool, "members", G_VARIANT_TYPE("aa{sv}"));
+        if (members == NULL)
+            continue;
+        g_variant_iter_init(&member_iter, members);
+        while (g_variant_iter_loop(&member_iter, "@a{sv}", &member)) {
+            vgpuctl_table_add(table, get_string(pool, "name"));
+            vgpuctl_table_add(table, get_string(member, "name"));
+            vgpuctl_table_add(table, get_string(member, "backend"));
+            add(table, usage_text(get_uint(member, "used"), get_uint(member, "slots")));
+            add(table, member_device(member));
+            add(table, limit_text(pool));
+            vgpuctl_table_add(table, get_string(pool, "description"));
+        }
+    }
+    vgpuctl_table_print(table, out);
+}
+
+/* What the DEVICE column says: a device, or why there is none. */
+static const char *vm_device(GVariant *vm)
+{
+    const char *failure = get_string(vm, "failure");
+
+    return *failure != '\0' ? failure : get_string(vm, "device");
+}
+
+void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out)
+{
+    static const char *const titles[] = {"VM",    "NUMBER", "POOL",      "PRIORITY",
+                                         "STATE", "DEVICE", ">REQUESTS", ">ERRORS",
+                                         ">MEAN", "LAST",   NULL};
+    g_autoptr(VgpuctlTable) table = vgpuctl_table_new(titles);
+    GVariantIter iter;
+    GVariant *vm;
+
+    if (g_variant_n_children(vms) == 0) {
+        g_string_append(out, "no running VM has a vgpu\n");
+        return;
+    }
+    g_variant_iter_init(&iter, vms);
+    while (g_variant_iter_loop(&iter, "@a{sv}", &vm)) {
+        vgpuctl_table_add(table, get_string(vm, "name"));
+        add_count(table, get_uint(vm, "vm-id"));
+        vgpuctl_table_add(table, get_string(vm, "pool"));
+        vgpuctl_table_add(table, get_string(vm, "priority"));
+        vgpuctl_table_add(table, get_string(vm, "state"));
+        vgpuctl_table_add(table, vm_device(vm));
+        add_count(table, get_count(vm, "requests"));
+        add_count(table, count_errors(vm));
+        add(table, vgpuctl_text_time(get_count(vm, "mean-service-ns")));
+        add(table, vgpuctl_text_ago(get_time(vm, "last-us"), now_us));
+    }
+    vgpuctl_table_print(table, out);
+}
+
+/* One line "key:   text". */
+static void append_line(GString *out, const char *key, const char *text)
+{
+    g_autofree char *safe = vgpuctl_text_safe(text);
+    g_autofree char *label = g_strconcat(key, ":", NULL);
+
+    g_string_append_printf(out, "%-15s %s\n", label, *safe == '\0' ? "-" : safe);
+}
+
+static void append_taken(GString *out, const char *key, char *text)
+{
+    append_line(out, key, text);
+    g_free(text);
+}
+
+static char *pid_text(guint pid)
+{
+    return pid == 0 ? g_strdup("none") : g_strdup_printf("%u", pid);
+}
+
+/* "7 (5 invalid-request, 2 timeout)" */
+static char *errors_text(GVariant *vm)
+{
+    g_autoptr(GVariant) errors = g_variant_lookup_value(vm, "errors", G_VARIANT_TYPE("a{st}"));
+    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+    guint64 count;
+    GVariantIter iter;
+
+    if (errors != NULL) {
+        g_variant_iter_init(&iter, errors);
+        while (g_variant_iter_next(&iter, "{&st}", &name, &count))
+            if (count > 0)
+                g_ptr_array_add(parts, g_strdup_printf("%" G_GUINT64_FORMAT " %s", count, name));
+    }
+    if (parts->len == 0)
+        return g_strdup("0");
+    g_ptr_array_add(parts, NULL);
+    g_autofree char *list = g_strjoinv(", ", (char **)parts->pdata);
+    return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", count_errors(vm), list);
+}
+
+void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
+{
+    g_autofree char *since = vgpuctl_text_date(get_time(vm, "since-us"));
+    g_autofree char *since_ago = vgpuctl_text_ago(get_time(vm, "since-us"), now_us);
+    g_autofree char *in = vgpuctl_text_bytes(get_count(vm, "bytes-in"));
+    g_autofree char *out_bytes = vgpuctl_text_bytes(get_count(vm, "bytes-out"));
+
+    append_line(out, "name", get_string(vm, "name"));
+    append_line(out, "uuid", get_string(vm, "uuid"));
+    append_taken(out, "number", g_strdup_printf("%u", get_uint(vm, "vm-id")));
+    append_line(out, "pool", get_string(vm, "pool"));
+    append_line(out, "member", get_string(vm, "member"));
+    append_line(out, "priority", get_string(vm, "priority"));
+    append_line(out, "state", get_string(vm, "state"));
+    append_taken(out, "since", g_strdup_printf("%s (%s)", since, since_ago));
+    append_taken(out, "QEMU process", pid_text(get_uint(vm, "qemu-pid")));
+    append_taken(out, "worker process", pid_text(get_uint(vm, "worker-pid")));
+    append_taken(out, "worker faults",
+                 g_strdup_printf("%" G_GUINT64_FORMAT, get_count(vm, "worker-faults")));
+    append_line(out, "backend", get_string(vm, "backend-state"));
+    append_line(out, "device", get_string(vm, "device"));
+    if (*get_string(vm, "failure") != '\0')
+        append_line(out, "failure", get_string(vm, "failure"));
+    append_taken(out, "requests", g_strdup_printf("%" G_GUINT64_FORMAT, get_count(vm, "requests")));
+    append_taken(out, "errors", errors_text(vm));
+    append_taken(out, "data", g_strdup_printf("%s in, %s out", in, out_bytes));
+    append_taken(out, "device time", vgpuctl_text_time(get_count(vm, "device-ns")));
+    append_taken(out, "mean service", vgpuctl_text_time(get_count(vm, "mean-service-ns")));
+    append_taken(out, "last request", vgpuctl_text_ago(get_time(vm, "last-us"), now_us));
+}

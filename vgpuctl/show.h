@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vgpud's answers as text for people. The keys are those of data/org.vgpud1.xml; one that is
+ * missing, as from another version of vgpud, shows as "-" or 0.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* @now_us is g_get_real_time(). All append to @out. */
+void vgpuctl_show_status(GVariant *status, GString *out);
+void vgpuctl_show_pools(GVariant *pools, GString *out);
+void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out);
+void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out);
