@@ -4,6 +4,7 @@
 import ctypes
 import os
 import signal
+import stat
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
@@ -12,6 +13,7 @@ CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,6 +44,11 @@ def mount(source, target, kind="none", flags=0, options=""):
 def make_private():
     """From here on no mount is seen outside of the namespace."""
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
+
+
+def unmount(target):
+    """With everything that is mounted below it."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"unmount {target}")
 
 
 def bind(source, target):
@@ -75,3 +82,29 @@ def _stand_in(folder):
         else:
             bind(behind / entry, folder / entry)
     os.close(original)
+
+
+def copy_devices(without):
+    """Mounts a /dev over /dev that has the same nodes, but for those of the names @without."""
+    original = os.open("/dev", os.O_PATH | os.O_DIRECTORY)
+    mount("tmpfs", "/dev", "tmpfs", options="mode=755")
+    _copy_nodes(Path(f"/proc/self/fd/{original}"), Path("/dev"), without)
+    os.close(original)
+
+
+def _copy_nodes(source, target, without):
+    for entry in sorted(os.listdir(source)):
+        info = os.lstat(source / entry)
+        if entry in without:
+            continue
+        if stat.S_ISLNK(info.st_mode):
+            (target / entry).symlink_to(os.readlink(source / entry))
+        elif os.path.ismount(source / entry):
+            bind(source / entry, target / entry)
+        elif stat.S_ISDIR(info.st_mode):
+            (target / entry).mkdir()
+            _copy_nodes(source / entry, target / entry, without)
+        elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+            os.mknod(target / entry, info.st_mode, info.st_rdev)
+            os.chown(target / entry, info.st_uid, info.st_gid)
+            os.chmod(target / entry, stat.S_IMODE(info.st_mode))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from . import namespaces
+from .domain import kvm_works
 
 HOME = Path("/run/vgpud-host")  # all of ours in here; /run itself is private
 BIN = HOME / "bin"
@@ -44,13 +45,14 @@ class PrivateHost:
         for folder in ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt"):
             namespaces.empty_folder(folder)
         # Else libvirtd would make control groups beside those of the machine's own VMs.
-        if os.path.isdir("/sys/fs/cgroup"):
-            namespaces.empty_folder("/sys/fs/cgroup")
+        if os.path.ismount("/sys/fs/cgroup"):
+            namespaces.unmount("/sys/fs/cgroup")
         (self.logs / "libvirt").mkdir(exist_ok=True)
         namespaces.bind(self.logs / "libvirt", "/var/log/libvirt")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
         group = self._add_accounts()
+        self._hide_useless_kvm()
         self._place_programs()
         self._configure_libvirt(group)
         self._configure_vgpud()
@@ -69,6 +71,13 @@ class PrivateHost:
             (HOME / "group").write_text(group + "libvirt-qemu:x:64055:\n")
             namespaces.bind(HOME / "group", "/etc/group")
         return "kvm" if "kvm" in names else "libvirt-qemu"
+
+    def _hide_useless_kvm(self):
+        """A /dev/kvm that works for root alone makes libvirtd ask an emulator about itself again and
+        again: the answer, given to root, contradicts what QEMU's user may do. (A mount over it is
+        no way out: libvirt carries the mounts below /dev into QEMU's own, and fails with files.)"""
+        if os.path.exists("/dev/kvm") and not kvm_works():
+            namespaces.copy_devices(without={"kvm"})
 
     def _place_programs(self):
         """Everything that QEMU's or a worker's user must reach, since the checkout and the cache may
@@ -152,6 +161,9 @@ class PrivateHost:
 
     def _bus_config(self):
         policy = self.root / "data/org.vgpud1.conf"
+        own = f"<include>{policy}</include>"
+        if not policy.exists():
+            own = '<policy user="root"><allow own="*"/><allow send_destination="*"/></policy>'
         file = HOME / "bus.conf"
         file.write_text(
             '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"\n'
@@ -164,7 +176,7 @@ class PrivateHost:
             '    <allow receive_type="method_call"/>\n    <allow receive_type="method_return"/>\n'
             '    <allow receive_type="error"/>\n    <allow receive_type="signal"/>\n'
             '    <allow send_destination="org.freedesktop.DBus"/>\n  </policy>\n'
-            f'  <include ignore_missing="yes">{policy}</include>\n</busconfig>\n'
+            f"  {own}\n</busconfig>\n"
         )
         return file
 
