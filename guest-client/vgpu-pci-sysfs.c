@@ -105,6 +105,30 @@ static int resolve(VgpuPci *pci, const char *devices, const char *device)
     return 0;
 }
 
+static const char *way_out(int error)
+{
+    switch (error) {
+    case EACCES:
+        return "run as root";
+    case EPERM:
+        return "as root the kernel's lockdown forbids this (/sys/kernel/security/lockdown): boot "
+               "the VM without Secure Boot";
+    case EBUSY:
+    case EINVAL:
+        return "a driver holds the device: unbind it (echo ADDRESS > driver/unbind)";
+    case ENOENT:
+        return "the device has no BAR0, or the kernel gave it no address (see dmesg)";
+    default:
+        return "see dmesg";
+    }
+}
+
+static int fail_file(VgpuPci *pci, const char *name, int error)
+{
+    return vgpu_pci_fail(pci, -error, "%s/%s: %s; %s", pci->path, name, strerror(error),
+                         way_out(error));
+}
+
 /* Without memory decoding every read gives all ones. */
 static int enable(VgpuPci *pci)
 {
@@ -116,33 +140,7 @@ static int enable(VgpuPci *pci)
     int error = errno;
     if (fd >= 0)
         close(fd);
-    if (written < 0)
-        return vgpu_pci_fail(pci, -error, "%s/enable: %s; this takes root", pci->path,
-                             strerror(error));
-    return 0;
-}
-
-static const char *way_out(int error)
-{
-    switch (error) {
-    case EACCES:
-        return "run as root";
-    case EPERM:
-        return "as root the kernel's lockdown forbids this (/sys/kernel/security/lockdown): boot "
-               "the VM without Secure Boot";
-    case EINVAL:
-        return "a driver holds the BAR: unbind it (echo ADDRESS > driver/unbind)";
-    case ENOENT:
-        return "the device has no BAR0, or the kernel gave it no address (see dmesg)";
-    default:
-        return "see dmesg";
-    }
-}
-
-static int fail_resource(VgpuPci *pci, int error)
-{
-    return vgpu_pci_fail(pci, -error, "%s/resource0: %s; %s", pci->path, strerror(error),
-                         way_out(error));
+    return written < 0 ? fail_file(pci, "enable", error) : 0;
 }
 
 int vgpu_pci_open_in(VgpuPci *pci, const char *devices, const char *device, enum VgpuPciMode mode)
@@ -158,14 +156,14 @@ int vgpu_pci_open_in(VgpuPci *pci, const char *devices, const char *device, enum
 
     pci->fd = open_in(pci->path, "resource0", use ? O_RDWR : O_RDONLY);
     if (pci->fd < 0)
-        return fail_resource(pci, errno);
+        return fail_file(pci, "resource0", errno);
     if (use && flock(pci->fd, LOCK_EX | LOCK_NB) < 0)
         return vgpu_pci_fail(pci, -EBUSY, "%s: in use by another program", pci->path);
 
     void *bar = mmap(NULL, VGPU_BAR0_SIZE, use ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
                      pci->fd, 0);
     if (bar == MAP_FAILED)
-        return fail_resource(pci, errno);
+        return fail_file(pci, "resource0", errno);
     pci->bar = bar;
 
     if (vgpu_pci_read32(pci, VGPU_REG_PROTOCOL_VER) >> 16 != VGPU_PROTOCOL_VERSION >> 16)

@@ -139,14 +139,16 @@ enum outcome { REFUSED, MISSED, WRONG };
 /*
  * Rings for 1 + 1, and at once again for 1 + 1000. If the device was still busy, the second ring
  * must be refused with QUEUE_FULL, seen while STATUS is BUSY, and the first request end with 2.
+ * @was_busy: what STATUS said just before the second ring.
  */
-static enum outcome ring_twice(VgpuPci *pci)
+static enum outcome ring_twice(VgpuPci *pci, bool *was_busy)
 {
     uint8_t bytes[VGPU_BUFFER_SIZE];
     VgpuPciResponse response;
 
     vgpu_pci_submit(pci, bytes, test_put_add(bytes, 1, 1));
     vgpu_pci_write32(pci, PARAM_OFFSET + 4, 1000);
+    *was_busy = vgpu_pci_read32(pci, VGPU_REG_STATUS) == VGPU_STATUS_BUSY;
     vgpu_pci_write32(pci, VGPU_REG_DOORBELL, 1);
     uint32_t error = vgpu_pci_read32(pci, VGPU_REG_ERROR_CODE);
     bool busy = vgpu_pci_read32(pci, VGPU_REG_STATUS) == VGPU_STATUS_BUSY;
@@ -169,20 +171,24 @@ static enum outcome ring_twice(VgpuPci *pci)
 
 static void test_busy(VgpuPci *pci)
 {
-    unsigned int refused = 0;
-    bool right = true;
+    unsigned int refused = 0, chances = 0;
+    bool right = true, was_busy;
 
     for (int i = 0; right && i < BUSY_ATTEMPTS; i++) {
-        enum outcome outcome = ring_twice(pci);
+        enum outcome outcome = ring_twice(pci, &was_busy);
         right = outcome != WRONG;
         refused += outcome == REFUSED;
+        chances += was_busy;
     }
-    if (right && refused == 0) {
+    /* A host can be so fast that the request ends between our look and the second ring. */
+    if (right && refused == 0 && chances < BUSY_ATTEMPTS / 10) {
         tap_skip("doorbell while busy", "the host always answered before the second ring");
         return;
     }
-    tap_ok(right, "doorbell while busy: 0x07 meanwhile, and the live request ends well");
-    tap_note("%u of %u second rings came while busy", refused, BUSY_ATTEMPTS);
+    tap_ok(right && refused > 0,
+           "doorbell while busy: 0x07 meanwhile, and the live request ends well");
+    tap_note("%u of %u second rings were refused; before %u the device was busy", refused,
+             BUSY_ATTEMPTS, chances);
     tap_ok(test_good_request(pci), "a good request after that");
 }
 
