@@ -73,7 +73,7 @@ static VgpuBackend *open_backend(const VgpuOptions *options, VgpuPage *page, Vgp
         set_failed(page, error->message);
         return NULL;
     }
-    g_message("serving VM %d on \"%s\"", options->vm_id, backend->info.name);
+    g_message("serving VM %" G_GINT64_FORMAT " on \"%s\"", options->vm_id, backend->info.name);
     vgpu_page_set_text(page->device_name, backend->info.name);
     atomic_store(&page->state, VGPU_PAGE_READY);
     return backend;

@@ -7,7 +7,8 @@
 #include "vgpu-link.h"
 
 #define DEFAULT_TIMEOUT_MS      5000
-#define DEFAULT_OPEN_TIMEOUT_MS 60000 /* the first build of a kernel on a busy host */
+#define NO_ID                   G_MAXUINT32 /* -1 as a user or group means "as it is" */
+#define DEFAULT_OPEN_TIMEOUT_MS 60000       /* the first build of a kernel on a busy host */
 
 static gboolean fail(GError **error, const char *text)
 {
@@ -15,12 +16,15 @@ static gboolean fail(GError **error, const char *text)
     return FALSE;
 }
 
-static gboolean check_range(const char *option, int value, int least, int most, GError **error)
+static gboolean check_range(const char *option, gint64 value, gint64 least, gint64 most,
+                            GError **error)
 {
     if (value >= least && value <= most)
         return TRUE;
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "%s is required and lies between %d and %d, not %d", option, least, most, value);
+                "%s is required and lies between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT
+                ", not %" G_GINT64_FORMAT,
+                option, least, most, value);
     return FALSE;
 }
 
@@ -31,7 +35,7 @@ static gboolean parse_groups(VgpuOptions *options, GError **error)
     for (gsize i = 0; words[i] != NULL; i++) {
         guint64 number;
 
-        if (!g_ascii_string_to_unsigned(words[i], 10, 1, G_MAXINT, &number, NULL))
+        if (!g_ascii_string_to_unsigned(words[i], 10, 1, NO_ID - 1, &number, NULL))
             return fail(error, "--groups takes numbers from 1, separated by commas");
         gid_t group = (gid_t)number;
         g_array_append_val(options->group_ids, group);
@@ -55,16 +59,17 @@ static gboolean check(VgpuOptions *options, GError **error)
         return fail(error, "--name and --backend are required");
     if (options->cache_dir != NULL && !g_path_is_absolute(options->cache_dir))
         return fail(error, "--cache-dir takes an absolute path");
-    if (!options->no_sandbox && (!check_range("--uid", options->uid, 1, G_MAXINT, error) ||
-                                 !check_range("--gid", options->gid, 1, G_MAXINT, error)))
+    if (!options->no_sandbox && (!check_range("--uid", options->uid, 1, NO_ID - 1, error) ||
+                                 !check_range("--gid", options->gid, 1, NO_ID - 1, error)))
         return FALSE;
 
     const int longest = VGPU_LINK_MAX_TIMEOUT_MS;
-    return check_range("--vm-id", options->vm_id, 0, G_MAXINT, error) &&
+    return check_range("--vm-id", options->vm_id, 0, G_MAXUINT32, error) &&
            check_range("--timeout-ms", options->timeout_ms, 1, longest, error) &&
            check_range("--open-timeout-ms", options->open_timeout_ms, 1, longest, error) &&
-           check_range("--requests-per-second", options->requests_per_second, 0, G_MAXINT, error) &&
-           check_range("--burst", options->burst, 0, G_MAXINT, error) &&
+           check_range("--requests-per-second", options->requests_per_second, 0, G_MAXUINT32,
+                       error) &&
+           check_range("--burst", options->burst, 0, G_MAXUINT32, error) &&
            check_range("--channel-fd", options->channel_fd, STDERR_FILENO + 1, G_MAXINT - 1,
                        error) &&
            check_range("--page-fd", options->page_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) &&
@@ -75,7 +80,8 @@ static VgpuOptions *options_new(void)
 {
     VgpuOptions *options = g_new0(VgpuOptions, 1);
 
-    options->vm_id = options->channel_fd = options->page_fd = options->uid = options->gid = -1;
+    options->vm_id = options->uid = options->gid = -1; /* required, and so out of range */
+    options->channel_fd = options->page_fd = -1;
     options->timeout_ms = DEFAULT_TIMEOUT_MS;
     options->open_timeout_ms = DEFAULT_OPEN_TIMEOUT_MS;
     options->group_ids = g_array_new(FALSE, FALSE, sizeof(gid_t));
@@ -87,18 +93,18 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
     g_autoptr(VgpuOptions) o = options_new();
     const GOptionEntry entries[] = {
         {"name", 0, 0, G_OPTION_ARG_STRING, &o->name, "the VM's name, for the log", "NAME"},
-        {"vm-id", 0, 0, G_OPTION_ARG_INT, &o->vm_id, "the VM's number", "N"},
+        {"vm-id", 0, 0, G_OPTION_ARG_INT64, &o->vm_id, "the VM's number", "N"},
         {"backend", 0, 0, G_OPTION_ARG_STRING, &o->backend, "opencl, null or fault", "NAME"},
         {"device", 0, 0, G_OPTION_ARG_STRING, &o->device, "the backend's device [first]",
          "SELECTOR"},
         {"timeout-ms", 0, 0, G_OPTION_ARG_INT, &o->timeout_ms, "deadline of a request [5000]", "N"},
         {"open-timeout-ms", 0, 0, G_OPTION_ARG_INT, &o->open_timeout_ms,
          "deadline of opening the device [60000]", "N"},
-        {"requests-per-second", 0, 0, G_OPTION_ARG_INT, &o->requests_per_second,
+        {"requests-per-second", 0, 0, G_OPTION_ARG_INT64, &o->requests_per_second,
          "rate that is let through [0: no limit]", "N"},
-        {"burst", 0, 0, G_OPTION_ARG_INT, &o->burst, "requests that may come at once", "N"},
-        {"uid", 0, 0, G_OPTION_ARG_INT, &o->uid, "user to become", "U"},
-        {"gid", 0, 0, G_OPTION_ARG_INT, &o->gid, "group to become", "G"},
+        {"burst", 0, 0, G_OPTION_ARG_INT64, &o->burst, "requests that may come at once", "N"},
+        {"uid", 0, 0, G_OPTION_ARG_INT64, &o->uid, "user to become", "U"},
+        {"gid", 0, 0, G_OPTION_ARG_INT64, &o->gid, "group to become", "G"},
         {"groups", 0, 0, G_OPTION_ARG_STRING, &o->groups, "groups that may open the GPU", "G,G"},
         {"cache-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->cache_dir, "the one writable folder", "DIR"},
         {"channel-fd", 0, 0, G_OPTION_ARG_INT, &o->channel_fd, "the worker's end of the channel",

@@ -8,16 +8,16 @@
 typedef struct {
     gboolean show_version;
     gboolean no_sandbox;
-    char *name; /* the VM's, for the log */
-    int vm_id;
+    char *name;   /* the VM's, for the log */
+    gint64 vm_id; /* the protocol's, 32 bits */
     char *backend;
     char *device;
     int timeout_ms;
     int open_timeout_ms;
-    int requests_per_second; /* 0: no limit */
-    int burst;
-    int uid;
-    int gid;
+    gint64 requests_per_second; /* 0: no limit; this and the next three: 32 bits */
+    gint64 burst;
+    gint64 uid;
+    gint64 gid;
     char *groups;      /* as given: numbers separated by commas */
     GArray *group_ids; /* of gid_t */
     char *cache_dir;   /* NULL: none */

@@ -107,18 +107,13 @@ static gboolean seal_process(pid_t parent, GError **error)
 
 gboolean vgpu_sandbox_enter(const VgpuSandbox *sandbox, GError **error)
 {
+    g_assert(sandbox->uid != 0 && sandbox->gid != 0);
     if (geteuid() != 0) {
         g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
                             "sandbox: a worker is started as root, by vgpud, and gives that up by "
                             "itself");
         return FALSE;
     }
-    if (sandbox->uid == 0 || sandbox->gid == 0) {
-        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                            "sandbox: a worker's user and group must not be root's");
-        return FALSE;
-    }
-
     if (!vgpu_sandbox_enter_namespaces(sandbox->cache_dir, error) ||
         !close_descriptors(sandbox->keep_fd, error) || !set_limits(error) ||
         !change_ids(sandbox, error) || !seal_process(sandbox->parent, error))

@@ -249,7 +249,7 @@ static void test_refuses_root(void **state)
 {
     (void)state;
     need_root();
-    static const char *const options[] = {"--uid=0", "--gid=0", "--uid=-5"};
+    static const char *const options[] = {"--uid=0", "--gid=0", "--uid=-5", "--uid=4294967295"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
         Process process;
@@ -308,6 +308,7 @@ static int try_filter(void)
     EXPECT_DENIED(unshare(CLONE_NEWUSER));
     EXPECT_DENIED(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL));
     EXPECT_DENIED(syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, NULL, NULL, NULL, NULL));
+    EXPECT((errno = 0, syscall(SYS_clone3, NULL, 0)) < 0 && errno == ENOSYS);
     EXPECT_DENIED(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
     EXPECT_DENIED(syscall(SYS_bpf, 0, NULL, 0));
     EXPECT_DENIED(syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0));

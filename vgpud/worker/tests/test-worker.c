@@ -294,6 +294,7 @@ static void test_malformed_packets(void **state)
         {{.type = 3, .length = 40}, 24 + 40},
         {{.type = VGPU_CHANNEL_REQUEST}, 1},
         {{.type = VGPU_CHANNEL_REQUEST, .length = 40}, 8000},
+        {{.type = VGPU_CHANNEL_REQUEST, .length = 1024}, 8000}, /* its beginning would fit */
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -319,6 +320,7 @@ static void test_bad_options(void **state)
         {"--timeout-ms=3600001", "--timeout-ms is required"},
         {"--timeout-ms=x", "x"},
         {"--vm-id=-1", "--vm-id is required"},
+        {"--vm-id=4294967296", "--vm-id is required"},
         {"--burst=-1", "--burst"},
         {"--groups=4,x", "--groups takes numbers"},
         {"--groups=0", "--groups takes numbers"},
