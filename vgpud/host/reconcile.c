@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "vgpu-codec.h"
 #include "vgpu-inject.h"
+#include "vgpu-names.h"
 
 struct VgpuReconciler {
     char *emulator;
