@@ -8,12 +8,16 @@
 
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
+#include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "dbus-service.h"
 #include "example-model.h"
 
 static const char *program;
+static const char *policy; /* data/org.vgpud1.conf */
 
 typedef struct {
     GTestDBus *bus;
@@ -294,6 +298,79 @@ static void test_usage(void **state)
     assert_string_equal(fixture->out, "vgpuctl " VGPU_VERSION "\n");
 }
 
+/* A bus with the system bus's rule, that what is not allowed is forbidden, and our policy. */
+static const char system_like_bus[] =
+    "<busconfig><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'>"
+    "<allow user='*'/><deny own='*'/><deny send_type='method_call'/>"
+    "<allow send_type='signal'/><allow send_requested_reply='true' send_type='method_return'/>"
+    "<allow send_requested_reply='true' send_type='error'/><allow receive_type='*'/>"
+    "<allow send_destination='org.freedesktop.DBus'/></policy>"
+    "<include>%s</include></busconfig>";
+
+/* Starts it in @folder and waits until it listens at @address. */
+static GSubprocess *start_system_like_bus(const char *folder, const char *address)
+{
+    g_autofree char *path = g_build_filename(folder, "bus.conf", NULL);
+    g_autofree char *text = g_strdup_printf(system_like_bus, address, policy);
+    g_autofree char *option = g_strconcat("--config-file=", path, NULL);
+
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    GSubprocess *daemon = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, NULL, "dbus-daemon",
+                                           "--nofork", "--print-address", option, NULL);
+    g_autoptr(GDataInputStream) lines =
+        g_data_input_stream_new(g_subprocess_get_stdout_pipe(daemon));
+    g_autofree char *up = g_data_input_stream_read_line(lines, NULL, NULL, NULL);
+    assert_non_null(up);
+    return daemon;
+}
+
+static void copy_program(const char *target)
+{
+    g_autofree char *bytes = NULL;
+    gsize length;
+
+    assert_true(g_file_get_contents(program, &bytes, &length, NULL));
+    assert_true(g_file_set_contents(target, bytes, (gssize)length, NULL));
+    assert_int_equal(chmod(target, 0755), 0);
+}
+
+static void test_policy(void **state)
+{
+    Fixture *fixture = *state;
+    const char *private_bus = fixture->address, *real_program = program;
+
+    if (geteuid() != 0)
+        skip();
+    g_autofree char *folder = g_dir_make_tmp("vgpuctl-XXXXXX", NULL);
+    g_autofree char *address = g_strdup_printf("unix:path=%s/bus", folder);
+    g_autofree char *copy = g_build_filename(folder, "vgpuctl", NULL);
+    g_autofree char *as_nobody =
+        g_strconcat("setpriv --reuid=65534 --regid=65534 --clear-groups ", copy, NULL);
+    assert_int_equal(chmod(folder, 0755), 0);
+    copy_program(copy); /* the build folder may be closed to other users */
+    g_autoptr(GSubprocess) daemon = start_system_like_bus(folder, address);
+
+    fixture->address = address;
+    start_service(fixture);
+    int as_root_status = vgpuctl(fixture, "status");
+    program = as_nobody;
+    int as_nobody_status = vgpuctl(fixture, "status");
+    program = real_program;
+    fixture->address = private_bus;
+    g_subprocess_force_exit(daemon);
+    g_subprocess_wait(daemon, NULL, NULL);
+    g_autofree char *config = g_build_filename(folder, "bus.conf", NULL);
+    g_autofree char *socket = g_build_filename(folder, "bus", NULL);
+    g_unlink(config);
+    g_unlink(socket);
+    g_unlink(copy);
+    g_rmdir(folder);
+
+    assert_int_equal(as_root_status, 0);
+    assert_int_equal(as_nobody_status, 1);
+    assert_non_null(strstr(fixture->err, "permission denied"));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -305,10 +382,12 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_hostile_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
     };
 
-    if (argc != 2)
+    if (argc != 3)
         return 2;
     program = argv[1];
+    policy = argv[2];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
