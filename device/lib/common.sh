@@ -35,11 +35,15 @@ open_cache() {
             "run as root, or name a folder of yours: VGPU_CACHE=\$HOME/.cache/vgpud-dev"
 }
 
-# Only one build at a time; the lock goes with the process.
+# Only one build at a time; the lock goes with the process at the latest.
 lock_cache() {
     exec 9>"$cache/lock"
     if ! flock -n 9; then
         say "another build is running, waiting for it"
         flock 9
     fi
+}
+
+unlock_cache() {
+    exec 9>&-
 }

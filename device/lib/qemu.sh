@@ -5,6 +5,7 @@
 #   $cache/work/<key>/{src,build}  a configured tree; the key covers what makes a new one necessary:
 #                                  QEMU's version, our patches, the flags
 #   $cache/qemu-<hash>/            a finished emulator; the hash covers everything that goes into it
+#   $cache/test-<hash>             a finished qtest program, likewise
 
 prefix=/usr/libexec/vgpud/qemu
 
@@ -89,7 +90,7 @@ list_firmware() {
     done
 }
 
-# Sets work, emulator_dir and emulator for the source found and the variant: release or sanitize.
+# Sets work, emulator_dir, emulator and test_program for the source found and the variant: release or sanitize.
 name_build() {
     local variant=$1 tree=$2 flags=() key hash
 
@@ -110,6 +111,8 @@ name_build() {
     work=$cache/work/$key
     emulator_dir=$cache/qemu-$hash
     emulator=$emulator_dir/bin/qemu-system-x86_64
+    test_program=$cache/test-$(printf '%s\n' "$key" "$hash" "$(hash_files "$device_dir"/tests/*.[ch])" |
+        sha256sum | cut -c 1-16)
 }
 
 # Runs a command with its output in a log; shows the log's end when it fails.
@@ -207,7 +210,7 @@ publish() {
     rm -rf "$emulator_dir"
     mv -T "$new" "$emulator_dir"
     # What nobody has asked for in a month is not worth its space.
-    find "$cache" -maxdepth 1 -name 'qemu-*' -mtime +30 -exec rm -rf {} +
+    find "$cache" -maxdepth 1 '(' -name 'qemu-*' -o -name 'test-*' ')' -mtime +30 -exec rm -rf {} +
     find "$cache/work" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
 }
 
@@ -221,11 +224,28 @@ ensure_emulator() {
     fi
     lock_cache
     if [ -x "$emulator" ]; then
+        unlock_cache
         return
     fi
     prepare_work "$tree"
     say "compiling QEMU $source_version with vgpu-stub"
     compile qemu-system-x86_64
     publish "$variant"
+    unlock_cache
     say "built ${emulator_dir##*/}"
+}
+
+# Makes sure that $test_program is there.
+ensure_test() {
+    if [ -x "$test_program" ]; then
+        touch -c "$test_program" 2>/dev/null || true
+        return
+    fi
+    lock_cache
+    prepare_work "$1"
+    say "compiling the qtest of vgpu-stub"
+    compile tests/qtest/vgpu-stub-test
+    cp "$work/build/tests/qtest/vgpu-stub-test" "$test_program.new"
+    mv "$test_program.new" "$test_program"
+    unlock_cache
 }
