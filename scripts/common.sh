@@ -9,7 +9,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VGPU_CACHE=${VGPU_CACHE:-/var/cache/vgpud-dev}
 VGPU_SANITIZE=${VGPU_SANITIZE:-0}
 
-if [[ $VGPU_SANITIZE == 1 ]]; then
+if [[ -n ${VGPU_BUILD:-} ]]; then
+    BUILD=$VGPU_BUILD
+elif [[ $VGPU_SANITIZE == 1 ]]; then
     BUILD=$ROOT/build-asan
 else
     BUILD=$ROOT/build

@@ -6,6 +6,7 @@ import grp
 import io
 import os
 import subprocess
+import uuid
 import xml.etree.ElementTree as ElementTree
 
 VGPU_NAMESPACE = "https://vgpud.org/xmlns/domain/1.0"
@@ -60,8 +61,13 @@ class Domain:
 
     def rename(self, name):
         _child(self.root, "name").text = name
-        for uuid in self.root.findall("uuid"):
-            self.root.remove(uuid)
+        for element in self.root.findall("uuid"):
+            self.root.remove(element)
+
+    def identify(self):
+        """Gives it a UUID if it has none, so that it can be defined again."""
+        if self.root.find("uuid") is None:
+            _child(self.root, "uuid").text = str(uuid.uuid4())
 
     def without_kvm(self):
         """Makes an emulated machine out of one for KVM. True if there was something to do."""

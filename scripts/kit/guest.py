@@ -46,6 +46,7 @@ class Guest:
         self.domain = Domain(xml)
         if name:
             self.domain.rename(name)
+        self.domain.identify()
         self.name = self.domain.name
         self.notes = []
         if not kvm_works() and self.domain.without_kvm():
@@ -139,7 +140,7 @@ class Guest:
 
     def stop(self):
         """Ends the VM. After its program ended it is about to power itself off."""
-        if self.status not in (None, TIMED_OUT):
+        if self.connection and self.status not in (None, TIMED_OUT):
             self.connection.settimeout(5)
             try:
                 while self.connection.recv(4096):
@@ -148,6 +149,7 @@ class Guest:
                 pass
         if self.connection:
             self.connection.close()
+            self.connection = None
         self._listener.close()
         virsh("destroy", self.name, check=False)
 

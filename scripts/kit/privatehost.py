@@ -161,9 +161,6 @@ class PrivateHost:
 
     def _bus_config(self):
         policy = self.root / "data/org.vgpud1.conf"
-        own = f"<include>{policy}</include>"
-        if not policy.exists():
-            own = '<policy user="root"><allow own="*"/><allow send_destination="*"/></policy>'
         file = HOME / "bus.conf"
         file.write_text(
             '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"\n'
@@ -176,7 +173,7 @@ class PrivateHost:
             '    <allow receive_type="method_call"/>\n    <allow receive_type="method_return"/>\n'
             '    <allow receive_type="error"/>\n    <allow receive_type="signal"/>\n'
             '    <allow send_destination="org.freedesktop.DBus"/>\n  </policy>\n'
-            f"  {own}\n</busconfig>\n"
+            f"  <include>{policy}</include>\n</busconfig>\n"
         )
         return file
 
