@@ -86,29 +86,30 @@ static void append_states(GVariant *status, GString *out)
         g_string_append_c(out, ')');
 }
 
-static void append_version(const char *product, const char *version, GString *out)
+static void append_libvirt(GVariant *status, GString *out)
 {
-    g_autofree char *safe = vgpuctl_text_safe(version);
+    g_autofree char *uri = vgpuctl_text_safe(get_string(status, "libvirt-uri"));
+    g_autofree char *detail = vgpuctl_text_safe(get_string(status, "libvirt-detail"));
+    gboolean connected = FALSE;
 
-    if (*version != '\0')
-        g_string_append_printf(out, ", %s %s", product, safe);
+    g_variant_lookup(status, "libvirt-connected", "b", &connected);
+    if (connected)
+        g_string_append_printf(out, "connected to %s", *detail != '\0' ? detail : uri);
+    else
+        g_string_append_printf(out, "NOT CONNECTED to %s%s%s", uri, *detail != '\0' ? ": " : "",
+                               detail);
 }
 
 void vgpuctl_show_status(GVariant *status, GString *out)
 {
     g_autofree char *version = vgpuctl_text_safe(get_string(status, "version"));
     g_autofree char *protocol = vgpuctl_text_safe(get_string(status, "protocol"));
-    g_autofree char *uri = vgpuctl_text_safe(get_string(status, "libvirt-uri"));
     g_autofree char *uptime = vgpuctl_text_uptime(get_count(status, "uptime-us"));
-    gboolean connected = FALSE;
 
-    g_variant_lookup(status, "libvirt-connected", "b", &connected);
     g_string_append_printf(out, "vgpud:    version %s, protocol %s, up %s\n", version, protocol,
                            uptime);
-    g_string_append_printf(out, "libvirt:  %s %s", connected ? "connected to" : "NOT CONNECTED to",
-                           uri);
-    append_version("libvirt", get_string(status, "libvirt-version"), out);
-    append_version("QEMU", get_string(status, "hypervisor-version"), out);
+    g_string_append(out, "libvirt:  ");
+    append_libvirt(status, out);
     g_string_append_printf(out, "\npools:    %u\nVMs:      ", get_uint(status, "pool-count"));
     append_states(status, out);
     g_string_append_c(out, '\n');

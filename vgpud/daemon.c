@@ -23,6 +23,7 @@ struct VgpuDaemon {
     VgpuHookServer *hooks;
     VgpuHost *host;
     VgpuModel model;
+    char *libvirt_detail; /* for the model */
     VgpuDBusService *dbus;
 };
 
@@ -186,6 +187,9 @@ static void on_connected(gboolean connected, const char *detail, gpointer data)
     VgpuDaemon *self = data;
 
     self->model.libvirt_connected = connected;
+    g_free(self->libvirt_detail);
+    self->libvirt_detail = g_strdup(detail);
+    self->model.libvirt_detail = self->libvirt_detail;
     if (connected)
         g_message("connected to libvirt: %s", detail);
     else
@@ -260,5 +264,6 @@ void vgpu_daemon_free(VgpuDaemon *self)
     vgpu_sessions_free(self->sessions);
     g_clear_pointer(&self->hooks, vgpu_hook_server_free);
     vgpu_settings_free(self->settings);
+    g_free(self->libvirt_detail);
     g_free(self);
 }

@@ -133,7 +133,7 @@ static void test_status(void **state)
 
     assert_int_equal(vgpuctl(fixture, "status"), 0);
     assert_shows(fixture, "vgpud:    version " VGPU_VERSION ", protocol 1.0, up 0 s\n");
-    assert_shows(fixture, "libvirt:  connected to qemu:///system, libvirt 9.0.0\n");
+    assert_shows(fixture, "libvirt:  connected to qemu:///system, libvirt 9.0.0, QEMU 7.2.22\n");
     assert_shows(fixture, "VMs:      2 (1 reserved, 1 serving)\n");
     assert_shows(fixture,
                  "VM   NUMBER  POOL  PRIORITY  STATE     DEVICE       REQUESTS  ERRORS     MEAN  "
@@ -145,8 +145,12 @@ static void test_status(void **state)
     assert_string_equal(fixture->err, "");
 
     fixture->example->model.libvirt_connected = FALSE;
+    fixture->example->model.libvirt_detail = "no socket";
     assert_int_equal(vgpuctl(fixture, "status"), 0);
-    assert_shows(fixture, "NOT CONNECTED to qemu:///system");
+    assert_shows(fixture, "libvirt:  NOT CONNECTED to qemu:///system: no socket\n");
+    fixture->example->model.libvirt_detail = NULL;
+    assert_int_equal(vgpuctl(fixture, "status"), 0);
+    assert_shows(fixture, "libvirt:  NOT CONNECTED to qemu:///system\n");
 }
 
 static void test_status_json(void **state)

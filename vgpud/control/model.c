@@ -28,20 +28,6 @@ static void put_count(GVariantBuilder *dict, const char *key, guint64 value)
     put(dict, key, g_variant_new_uint64(value));
 }
 
-/* libvirt's packed version as text; "" when it is not known. */
-static char *version_text(gulong version)
-{
-    if (version == 0)
-        return g_strdup("");
-    return g_strdup_printf("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
-}
-
-static void put_version(GVariantBuilder *dict, const char *key, gulong version)
-{
-    g_autofree char *text = version_text(version);
-    put_string(dict, key, text);
-}
-
 /* How many VMs are in each state, also in those that none is in. */
 static GVariant *count_states(GPtrArray *sessions)
 {
@@ -75,8 +61,7 @@ GVariant *vgpu_model_status(const VgpuModel *model, gint64 now_mono_us)
     put_count(&dict, "uptime-us", (guint64)(now_mono_us - model->started_mono_us));
     put_string(&dict, "libvirt-uri", model->libvirt_uri);
     put(&dict, "libvirt-connected", g_variant_new_boolean(model->libvirt_connected));
-    put_version(&dict, "libvirt-version", model->libvirt_version);
-    put_version(&dict, "hypervisor-version", model->hypervisor_version);
+    put_string(&dict, "libvirt-detail", model->libvirt_detail);
     put_uint(&dict, "pool-count", pools);
     put_uint(&dict, "vm-count", sessions->len);
     put(&dict, "vms-by-state", count_states(sessions));

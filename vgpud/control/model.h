@@ -23,9 +23,8 @@ typedef struct {
     gint64 started_mono_us;     /* g_get_monotonic_time() of the same moment */
     const char *libvirt_uri;    /* as configured */
     gboolean libvirt_connected; /* now */
-    gulong libvirt_version;     /* virConnectGetLibVersion(): major * 1000000 + minor * 1000 +
-                                   release; 0: not known */
-    gulong hypervisor_version;  /* virConnectGetVersion(): the same for QEMU */
+    const char *libvirt_detail; /* what it is connected to, with versions, or why it is not; one
+                                   line for a person; NULL: nothing yet */
 } VgpuModel;
 
 /* a{sv}. @now_mono_us is g_get_monotonic_time(). */

@@ -61,7 +61,7 @@ ExampleModel *example_model_new(void)
         .started_mono_us = g_get_monotonic_time(),
         .libvirt_uri = "qemu:///system",
         .libvirt_connected = TRUE,
-        .libvirt_version = 9000000,
+        .libvirt_detail = "qemu:///system, libvirt 9.0.0, QEMU 7.2.22",
     };
     return example;
 }
