@@ -74,10 +74,11 @@ static int register_any(virConnectPtr connection, int event,
 gboolean vgpu_host_events_register(VgpuHostEvents *events, virConnectPtr connection,
                                    VgpuHostShared *shared)
 {
-    /* Drivers without a daemon cannot lose it, and refuse this one. */
-    if (virConnectRegisterCloseCallback(connection, on_close, vgpu_host_shared_ref(shared),
-                                        release) < 0)
-        vgpu_host_shared_unref(shared);
+    /*
+     * Without a reference of its own: drivers without a daemon take the callback, then never call
+     * nor free it. The caller's reference outlasts the registration, whose end waits for a call.
+     */
+    virConnectRegisterCloseCallback(connection, on_close, shared, NULL);
 
     events->metadata = -1;
     events->lifecycle = register_any(connection, VIR_DOMAIN_EVENT_ID_LIFECYCLE,

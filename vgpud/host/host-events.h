@@ -14,7 +14,10 @@ typedef struct {
     int metadata;
 } VgpuHostEvents;
 
-/* Registers for events of all domains and for the loss of @connection. FALSE: libvirt's error. */
+/*
+ * Registers for events of all domains and for the loss of @connection. FALSE: libvirt's error;
+ * deregister() is then to be called all the same. The caller holds @shared until it has been.
+ */
 gboolean vgpu_host_events_register(VgpuHostEvents *events, virConnectPtr connection,
                                    VgpuHostShared *shared);
 

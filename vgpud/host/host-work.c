@@ -64,14 +64,14 @@ static gboolean drop_locked(VgpuHostWork *work, const char *uuid)
 
 void vgpu_host_work_add(VgpuHostWork *work, const char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     add_locked(work, uuid);
 }
 
 void vgpu_host_work_hold(VgpuHostWork *work, const char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     if (g_hash_table_contains(work->held, uuid))
         return;
@@ -80,7 +80,7 @@ void vgpu_host_work_hold(VgpuHostWork *work, const char *uuid)
 
 void vgpu_host_work_resume(VgpuHostWork *work, const char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
     gboolean noted = GPOINTER_TO_INT(g_hash_table_lookup(work->held, uuid));
 
     g_hash_table_remove(work->held, uuid);
@@ -90,14 +90,14 @@ void vgpu_host_work_resume(VgpuHostWork *work, const char *uuid)
 
 gboolean vgpu_host_work_is_held(VgpuHostWork *work, const char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     return g_hash_table_contains(work->held, uuid);
 }
 
 gboolean vgpu_host_work_begin(VgpuHostWork *work, const char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     if (g_hash_table_contains(work->held, uuid)) {
         add_locked(work, uuid);
@@ -109,7 +109,7 @@ gboolean vgpu_host_work_begin(VgpuHostWork *work, const char *uuid)
 
 void vgpu_host_work_renew(VgpuHostWork *work)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     g_queue_clear(&work->order);
     g_hash_table_remove_all(work->waiting);
@@ -118,7 +118,7 @@ void vgpu_host_work_renew(VgpuHostWork *work)
 
 void vgpu_host_work_lose(VgpuHostWork *work, const char *reason)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     g_hash_table_remove_all(work->held);
     if (work->loss == NULL)
@@ -128,7 +128,7 @@ void vgpu_host_work_lose(VgpuHostWork *work, const char *reason)
 
 char *vgpu_host_work_loss(VgpuHostWork *work)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     return g_strdup(work->loss);
 }
@@ -149,7 +149,7 @@ static VgpuHostTask next_locked(VgpuHostWork *work, char **uuid)
 
 VgpuHostTask vgpu_host_work_take(VgpuHostWork *work, gboolean wait, char **uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
     VgpuHostTask task;
 
     *uuid = NULL;
@@ -160,7 +160,7 @@ VgpuHostTask vgpu_host_work_take(VgpuHostWork *work, gboolean wait, char **uuid)
 
 gboolean vgpu_host_work_is_over(VgpuHostWork *work)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     return work->quit || work->loss != NULL;
 }
@@ -177,14 +177,14 @@ static gboolean wait_locked(VgpuHostWork *work, const gboolean *flag, guint mill
 
 gboolean vgpu_host_work_sleep(VgpuHostWork *work, guint milliseconds)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     return !wait_locked(work, &work->quit, milliseconds);
 }
 
 void vgpu_host_work_quit(VgpuHostWork *work)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     work->quit = TRUE;
     g_cond_broadcast(&work->changed);
@@ -192,7 +192,7 @@ void vgpu_host_work_quit(VgpuHostWork *work)
 
 void vgpu_host_work_finish(VgpuHostWork *work)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     work->finished = TRUE;
     g_cond_broadcast(&work->changed);
@@ -200,7 +200,7 @@ void vgpu_host_work_finish(VgpuHostWork *work)
 
 gboolean vgpu_host_work_join(VgpuHostWork *work, guint milliseconds)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&work->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
 
     return wait_locked(work, &work->finished, milliseconds);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
 
+#include <libxml/parser.h>
+
 #include "host-libvirt.h"
 #include "host-shared.h"
 #include "host-thread.h"
@@ -22,8 +24,9 @@ static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_U
 {
 }
 
-static gpointer prepare_libvirt(gpointer data G_GNUC_UNUSED)
+static gpointer prepare_libraries(gpointer data G_GNUC_UNUSED)
 {
+    xmlInitParser(); /* from now on two threads parse; its own lazy start is not safe then */
     virInitialize();
     virSetErrorFunc(NULL, ignore_error);
     virEventRegisterDefaultImpl();
@@ -72,7 +75,7 @@ VgpuHost *vgpu_host_new(const VgpuHostOptions *options, const VgpuHostListener *
     static GOnce once = G_ONCE_INIT;
     VgpuHost *host = g_new0(VgpuHost, 1);
 
-    g_once(&once, prepare_libvirt, NULL);
+    g_once(&once, prepare_libraries, NULL);
     host->shared = vgpu_host_shared_new(options->uri, options->emulator, options->run_dir);
     host->shared->receive = receive;
     host->shared->receiver = host;

@@ -105,7 +105,7 @@ static void put_in_and_taken_out(void **state)
     g_autofree char *with = domain_xml(UUID_A, ELEMENT_A);
 
     expect_right(self, UUID_A, plain);
-    g_autofree char *in = planned(
+    g_autofree char *in G_GNUC_UNUSED = planned(
         self, UUID_A, with, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
     assert_non_null(strstr(in, "/run/vgpud/vm/" UUID_A ".sock"));
     assert_non_null(strstr(in, "/opt/vgpu/qemu"));
@@ -130,9 +130,9 @@ static void redefined_from_an_old_file_keeps_its_number(void **state)
     VgpuReconciler *self = *state;
     g_autofree char *a = domain_xml(UUID_A, ELEMENT_A);
     g_autofree char *b = domain_xml(UUID_B, ELEMENT_A);
-    g_autofree char *in_a = planned(
+    g_autofree char *in_a G_GNUC_UNUSED = planned(
         self, UUID_A, a, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
-    g_autofree char *in_b = planned(
+    g_autofree char *in_b G_GNUC_UNUSED = planned(
         self, UUID_B, b, "vgpu-stub put into its definition (pool A, priority high, vm-id 2)");
 
     vgpu_reconciler_forget(self, UUID_A);
@@ -147,9 +147,9 @@ static void after_a_restart_numbers_come_from_the_definitions(void **state)
     g_autoptr(VgpuReconciler) before = vgpu_reconciler_new("/opt/vgpu/qemu", "/run/vgpud");
     g_autofree char *a = domain_xml(UUID_A, ELEMENT_A);
     g_autofree char *b = domain_xml(UUID_B, ELEMENT_A);
-    g_autofree char *in_a = planned(
+    g_autofree char *in_a G_GNUC_UNUSED = planned(
         before, UUID_A, a, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
-    g_autofree char *in_b = planned(
+    g_autofree char *in_b G_GNUC_UNUSED = planned(
         before, UUID_B, b, "vgpu-stub put into its definition (pool A, priority high, vm-id 2)");
 
     /* C has none yet: it waits until all numbers have been seen. */
@@ -157,7 +157,7 @@ static void after_a_restart_numbers_come_from_the_definitions(void **state)
     expect_later(self, UUID_C, c);
     expect_right(self, UUID_B, in_b);
     expect_right(self, UUID_A, in_a);
-    g_autofree char *in_c = planned(
+    g_autofree char *in_c G_GNUC_UNUSED = planned(
         self, UUID_C, c, "vgpu-stub put into its definition (pool A, priority high, vm-id 3)");
 }
 
@@ -166,7 +166,7 @@ static void a_clone_gets_its_own_number_and_socket(void **state)
     VgpuReconciler *self = *state;
     g_autoptr(VgpuReconciler) restarted = vgpu_reconciler_new("/opt/vgpu/qemu", "/run/vgpud");
     g_autofree char *a = domain_xml(UUID_A, ELEMENT_A);
-    g_autofree char *in_a = planned(
+    g_autofree char *in_a G_GNUC_UNUSED = planned(
         self, UUID_A, a, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
     g_autofree char *clone = replaced(in_a, "<uuid>" UUID_A, "<uuid>" UUID_B);
     g_autofree char *in_clone =
@@ -188,11 +188,11 @@ static void a_running_vm_keeps_its_number(void **state)
     g_autofree char *a = domain_xml(UUID_A, ELEMENT_A);
 
     vgpu_reconciler_seen_running(self, UUID_A, 9);
-    g_autofree char *in = planned(
+    g_autofree char *in G_GNUC_UNUSED = planned(
         self, UUID_A, a, "vgpu-stub put into its definition (pool A, priority high, vm-id 9)");
     vgpu_reconciler_seen_running(self, UUID_B, 9);
     g_autofree char *b = domain_xml(UUID_B, ELEMENT_A);
-    g_autofree char *in_b = planned(
+    g_autofree char *in_b G_GNUC_UNUSED = planned(
         self, UUID_B, b, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
 }
 
@@ -213,7 +213,7 @@ static void a_bad_element_is_named_and_left_alone(void **state)
     assert_true(vgpu_reconciler_is_news(self, UUID_A, "something else"));
 
     /* Made right and wrong again, it is said again. */
-    g_autofree char *in = planned(
+    g_autofree char *in G_GNUC_UNUSED = planned(
         self, UUID_A, right, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
     expect_right(self, UUID_A, in);
     assert_true(vgpu_reconciler_is_news(self, UUID_A, "something else"));
@@ -224,7 +224,7 @@ static void gives_up_until_the_definition_changes(void **state)
     VgpuReconciler *self = *state;
     g_autofree char *xml = domain_xml(UUID_A, ELEMENT_A);
     g_autofree char *other = replaced(xml, "pool='A'", "pool='B'");
-    g_autofree char *in = planned(
+    g_autofree char *in G_GNUC_UNUSED = planned(
         self, UUID_A, xml, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
     g_autoptr(GError) error = NULL;
 
@@ -256,7 +256,7 @@ static void retains_only_those_present(void **state)
     assert_false(vgpu_reconciler_is_news(self, UUID_B, "text"));
 
     g_autofree char *c = domain_xml(UUID_C, ELEMENT_A);
-    g_autofree char *in = planned(
+    g_autofree char *in G_GNUC_UNUSED = planned(
         self, UUID_C, c, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
 }
 
