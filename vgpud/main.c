@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "log.h"
 
 #define DEFAULT_CONFIG VGPU_CONFIG_DIR "/vgpud.conf"
 
@@ -68,6 +69,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
 
     setlocale(LC_ALL, "");
+    vgpu_log_init("vgpud");
     if (!parse_options(&options, &argc, &argv, &error)) {
         g_printerr("vgpud: %s\nTry 'vgpud --help'.\n", error->message);
         return 2;

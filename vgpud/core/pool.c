@@ -122,8 +122,8 @@ gboolean vgpu_pools_add(VgpuPools *pools, const char *text, gsize length, const 
     if (!vgpu_key_file_parse(&file, text, length, error))
         return FALSE;
 
-    g_autoptr(GKeyFile) keys = file.keys;
     g_autoptr(VgpuPool) pool = read_file(&file, error);
+    g_key_file_unref(file.keys);
     if (pool == NULL)
         return FALSE;
     if (vgpu_pools_get(pools, pool->letter) != NULL)

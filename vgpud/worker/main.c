@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vgpu-worker: the process that computes for one VM. docs/man/vgpu-worker.8 describes it. */
-#define G_LOG_DOMAIN "vgpu-worker"
 
 #include <fcntl.h>
 #include <locale.h>
@@ -144,6 +143,7 @@ int main(int argc, char **argv)
         return VGPU_WORKER_EXIT_CLOSED;
     }
 
-    vgpu_log_init(options->name);
+    g_autofree char *prefix = g_strdup_printf("vgpu-worker[%s]", options->name);
+    vgpu_log_init(prefix);
     return run(options, parent);
 }

@@ -26,7 +26,7 @@ static const Level *level_of(GLogLevelFlags flags)
 }
 
 static GLogWriterOutput write_line(GLogLevelFlags flags, const GLogField *fields, gsize n_fields,
-                                   gpointer name)
+                                   gpointer prefix)
 {
     const Level *level = level_of(flags);
     const char *message = "";
@@ -45,12 +45,11 @@ static GLogWriterOutput write_line(GLogLevelFlags flags, const GLogField *fields
     for (char *c = line; *c != '\0'; c++)
         if (g_ascii_iscntrl(*c))
             *c = ' ';
-    dprintf(STDERR_FILENO, "%svgpu-worker[%s]: %s: %s\n", priority, (const char *)name, level->word,
-            line);
+    dprintf(STDERR_FILENO, "%s%s: %s: %s\n", priority, (const char *)prefix, level->word, line);
     return G_LOG_WRITER_HANDLED;
 }
 
-void vgpu_log_init(const char *name)
+void vgpu_log_init(const char *prefix)
 {
-    g_log_set_writer_func(write_line, (gpointer)name, NULL);
+    g_log_set_writer_func(write_line, (gpointer)prefix, NULL);
 }
