@@ -90,6 +90,8 @@ static VgpuArgument *new_argument(xmlNode *option, char *option_text, xmlNode *v
     argument->value_text = value_text;
     argument->is_device = strstr(option_text, "device") != NULL;
     argument->properties = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    if (value_text == NULL)
+        return argument;
     if (value_text[0] == '{')
         read_json(argument->properties, value_text);
     else
@@ -110,19 +112,20 @@ static void read_commandline(GPtrArray *arguments, const xmlNode *commandline)
     xmlNode *option = vgpu_xml_child(commandline, VGPU_QEMU_NAMESPACE, "arg");
 
     while (option != NULL) {
-        xmlNode *value = vgpu_xml_next(option);
+        xmlNode *next = vgpu_xml_next(option);
         g_autofree char *option_text = vgpu_xml_attribute(option, "value");
-        g_autofree char *value_text =
-            value != NULL && is_option(option_text) ? vgpu_xml_attribute(value, "value") : NULL;
 
-        /* A value that looks like an option: this option has none, and the pairs go on there. */
-        if (value_text == NULL || value_text[0] == '-') {
-            option = value;
-            continue;
+        if (is_option(option_text)) {
+            g_autofree char *text = next != NULL ? vgpu_xml_attribute(next, "value") : NULL;
+            /* What looks like an option is no value: so that no foreign slip swallows ours. */
+            xmlNode *value = text != NULL && text[0] != '-' ? next : NULL;
+
+            g_ptr_array_add(arguments, new_argument(option, g_steal_pointer(&option_text), value,
+                                                    value != NULL ? g_steal_pointer(&text) : NULL));
+            if (value != NULL)
+                next = vgpu_xml_next(value);
         }
-        g_ptr_array_add(arguments, new_argument(option, g_steal_pointer(&option_text), value,
-                                                g_steal_pointer(&value_text)));
-        option = vgpu_xml_next(value);
+        option = next;
     }
 }
 
@@ -190,8 +193,8 @@ char **vgpu_arguments_wanted(const VgpuInjection *wanted, const VgpuConfig *conf
     g_autofree char *slot = g_strdup_printf("0x%x", place->slot);
 
     g_ptr_array_add(list, g_strdup("-chardev"));
-    g_ptr_array_add(list, g_strdup_printf("socket,id=" VGPU_ID_CHARDEV ",path=%s,reconnect=1",
-                                          path));
+    g_ptr_array_add(list,
+                    g_strdup_printf("socket,id=" VGPU_ID_CHARDEV ",path=%s,reconnect=1", path));
     if (place->is_q35) {
         g_ptr_array_add(list, g_strdup("-device"));
         g_ptr_array_add(list,
@@ -205,9 +208,8 @@ char **vgpu_arguments_wanted(const VgpuInjection *wanted, const VgpuConfig *conf
         list, g_strdup_printf("{\"driver\":\"vgpu-stub\",\"id\":\"" VGPU_ID_DEVICE
                               "\",\"bus\":\"%s\",\"addr\":\"%s\",\"chardev\":\"" VGPU_ID_CHARDEV
                               "\",\"pool\":\"%c\",\"priority\":\"%s\",\"vm-id\":%u}",
-                              place->is_q35 ? VGPU_ID_PORT : "pci.0",
-                              place->is_q35 ? "0x0" : slot, config->pool,
-                              vgpu_priority_name(config->priority), wanted->vm_id));
+                              place->is_q35 ? VGPU_ID_PORT : "pci.0", place->is_q35 ? "0x0" : slot,
+                              config->pool, vgpu_priority_name(config->priority), wanted->vm_id));
     g_ptr_array_add(list, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&list), FALSE);
 }

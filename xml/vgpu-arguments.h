@@ -19,7 +19,7 @@
 #define VGPU_ID_PORT    "vgpurp0"
 #define VGPU_ID_DEVICE  "vgpu0"
 
-/* One option with its value, two neighbouring <qemu:arg>. */
+/* One option with its value, two neighbouring <qemu:arg>; value is NULL when it is missing. */
 typedef struct {
     xmlNode *option, *value;
     char *option_text, *value_text;

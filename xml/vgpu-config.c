@@ -55,8 +55,8 @@ static gboolean check_attributes(const VgpuDocument *document, const xmlNode *el
                                     ? g_strdup_printf("%s:%s", a->ns->prefix, name)
                                     : g_strdup(name);
         g_autofree char *quoted = vgpu_xml_quote(full);
-        blame(document, element, error,
-              "has an attribute %s; allowed are 'pool' and 'priority'", quoted);
+        blame(document, element, error, "has an attribute %s; allowed are 'pool' and 'priority'",
+              quoted);
         return FALSE;
     }
     return TRUE;
@@ -91,8 +91,8 @@ static gboolean read_pool(const VgpuDocument *document, const xmlNode *element, 
     }
     if (!g_ascii_isupper(value[0]) || value[1] != '\0') {
         g_autofree char *quoted = vgpu_xml_quote(value);
-        blame(document, element, error,
-              "attribute 'pool' is %s; allowed is one letter A to Z", quoted);
+        blame(document, element, error, "attribute 'pool' is %s; allowed is one letter A to Z",
+              quoted);
         return FALSE;
     }
     *pool = value[0];

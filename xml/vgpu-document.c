@@ -16,7 +16,7 @@ typedef struct {
     GError *error; /* the first one */
 } Builder;
 
-G_DEFINE_QUARK(vgpu-xml-error-quark, vgpu_xml_error)
+G_DEFINE_QUARK(vgpu - xml - error - quark, vgpu_xml_error)
 
 void vgpu_document_free(VgpuDocument *document)
 {
@@ -141,8 +141,8 @@ static xmlDoc *read_tree(Builder *builder)
     ctxt->sax->internalSubset = on_doctype;
     ctxt->sax->serror = (xmlStructuredErrorFunc)on_error;
     /* No XML_PARSE_HUGE: libxml2's own limits on depth and length stay. No XML_PARSE_NOENT. */
-    xmlDoc *doc = xmlCtxtReadMemory(ctxt, document->text, (int)document->length, NULL, NULL,
-                                    XML_PARSE_NONET);
+    xmlDoc *doc =
+        xmlCtxtReadMemory(ctxt, document->text, (int)document->length, NULL, NULL, XML_PARSE_NONET);
     if (doc == NULL && builder->error == NULL)
         g_set_error(&builder->error, VGPU_XML_ERROR, VGPU_XML_ERROR_PARSE, "line 1: not XML");
     xmlFreeParserCtxt(ctxt);

@@ -31,9 +31,9 @@ void vgpu_document_free(VgpuDocument *document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDocument, vgpu_document_free)
 
 /*
- * Parses @length bytes at @xml, which must be UTF-8, at most VGPU_XML_MAX_SIZE and without a DOCTYPE.
- * Nothing but the given text is read: no entities, no files, no network. @xml must stay as long as
- * the document. NULL with VGPU_XML_ERROR_PARSE.
+ * Parses @length bytes at @xml, which must be UTF-8, at most VGPU_XML_MAX_SIZE and without a
+ * DOCTYPE. Nothing but the given text is read: no entities, no files, no network. @xml must stay as
+ * long as the document. NULL with VGPU_XML_ERROR_PARSE.
  */
 VgpuDocument *vgpu_document_parse(const char *xml, gsize length, GError **error);
 

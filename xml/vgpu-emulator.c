@@ -41,9 +41,10 @@ static void insert(const VgpuDocument *document, const char *text, VgpuState *st
         devices = vgpu_xml_next(devices);
     const xmlNode *last = xmlLastElementChild(document->domain);
     const xmlNode *model = devices != NULL ? xmlFirstElementChild(devices) : NULL;
-    gsize model_start =
-        vgpu_document_span(document, model != NULL ? model : devices != NULL ? devices : last)
-            .start;
+    gsize model_start = vgpu_document_span(document, model != NULL     ? model
+                                                     : devices != NULL ? devices
+                                                                       : last)
+                            .start;
     gsize length = vgpu_document_lead(document, model_start);
     g_autofree char *lead = g_strndup(document->text + model_start - length, length);
     const char *deeper = model == NULL && length > 0 ? "  " : "";

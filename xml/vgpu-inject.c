@@ -42,6 +42,23 @@ static gboolean check_path(const char *path, const char *what, gsize max, GError
     return FALSE;
 }
 
+/* An option without its value would take the next argument, perhaps ours, for it. */
+static gboolean check_arguments(const VgpuDocument *document, const GPtrArray *arguments,
+                                GError **error)
+{
+    for (guint i = 0; i < arguments->len; i++) {
+        const VgpuArgument *argument = arguments->pdata[i];
+
+        if (argument->value != NULL)
+            continue;
+        g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_UNSUPPORTED,
+                    "line %u: the argument '%s' in <qemu:commandline> has no value behind it",
+                    vgpu_document_line(document, argument->option), argument->option_text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean is_ours_present(const GPtrArray *arguments)
 {
     for (guint i = 0; i < arguments->len; i++)
@@ -80,7 +97,8 @@ static void append_args(GString *text, const char *prefix, const char *lead, cha
     }
 }
 
-/* The lead of what stands at @offset, and @deeper more columns of indentation where it has lines. */
+/* The lead of what stands at @offset, and @deeper more columns of indentation where it has lines.
+ */
 static char *copy_lead(const VgpuDocument *document, gsize offset, gboolean deeper)
 {
     gsize length = vgpu_document_lead(document, offset);
@@ -90,8 +108,7 @@ static char *copy_lead(const VgpuDocument *document, gsize offset, gboolean deep
 }
 
 /* Behind the last child, so that foreign arguments come first and removal leaves no trace. */
-static void insert_into_commandline(Injection *injection, xmlNode *commandline,
-                                    char *const *values)
+static void insert_into_commandline(Injection *injection, xmlNode *commandline, char *const *values)
 {
     const VgpuDocument *document = injection->document;
     VgpuSpan span = vgpu_document_span(document, commandline);
@@ -161,9 +178,8 @@ static gboolean inject_arguments(Injection *injection, const VgpuConfig *config,
 
     state->added_commandline =
         commandline == NULL || (present && injection->old_state->added_commandline);
-    state->added_namespace =
-        commandline == NULL ? !declares_qemu_namespace(injection->document)
-                            : present && injection->old_state->added_namespace;
+    state->added_namespace = commandline == NULL ? !declares_qemu_namespace(injection->document)
+                                                 : present && injection->old_state->added_namespace;
     if (arguments_are_right(injection->arguments, values))
         return TRUE;
     vgpu_arguments_delete_ours(injection->document, injection->arguments, injection->edit);
@@ -222,6 +238,8 @@ char *vgpu_domain_xml_inject(const char *xml, gsize length, const VgpuInjection 
     g_autoptr(VgpuState) old_state = vgpu_state_read(vgpu_state_find(document));
     g_autoptr(VgpuState) state = g_new0(VgpuState, 1);
     g_autoptr(GPtrArray) arguments = vgpu_arguments_read(document);
+    if (!check_arguments(document, arguments, error))
+        return NULL;
     Injection injection = {document, wanted, edit, old_state, state, arguments};
 
     vgpu_emulator_install(document, wanted->emulator, is_ours_present(arguments), old_state, state,

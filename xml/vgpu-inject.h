@@ -5,8 +5,8 @@
  * The text is edited, never written anew: every byte that is not ours stays as it is, and a domain
  * that is right already comes back unchanged. For any domain XML x without anything of ours,
  *     inject(inject(x)) == inject(x)   and   remove(inject(x)) == x,   byte for byte.
- * What removal must know is remembered in <metadata>: element "state" of schema/vgpu.rng. libvirt may
- * reformat the XML in between; removal then gives what libvirt would have formatted without us.
+ * What removal must know is remembered in <metadata>: element "state" of schema/vgpu.rng. libvirt
+ * may reformat the XML in between; removal then gives what libvirt would have formatted without us.
  */
 #ifndef VGPU_INJECT_H
 #define VGPU_INJECT_H

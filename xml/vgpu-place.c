@@ -49,7 +49,8 @@ static gboolean parse_addr(const char *text, guint *slot)
     return TRUE;
 }
 
-static gboolean unsupported(GError **error, const char *what, const char *value, const char *allowed)
+static gboolean unsupported(GError **error, const char *what, const char *value,
+                            const char *allowed)
 {
     g_autofree char *quoted = vgpu_xml_quote(value);
 
@@ -75,8 +76,8 @@ static gboolean read_machine(const VgpuDocument *document, gboolean *is_q35, GEr
         return unsupported(error, "<os> <type>", kind, "hvm");
     if (arch != NULL && strcmp(arch, "x86_64") != 0)
         return unsupported(error, "<os> <type> arch", arch, "x86_64");
-    *is_q35 = machine != NULL &&
-              (strcmp(machine, "q35") == 0 || g_str_has_prefix(machine, "pc-q35-"));
+    *is_q35 =
+        machine != NULL && (strcmp(machine, "q35") == 0 || g_str_has_prefix(machine, "pc-q35-"));
     if (machine != NULL && !*is_q35 && strcmp(machine, "pc") != 0 &&
         !g_str_has_prefix(machine, "pc-i440fx-"))
         return unsupported(error, "<os> <type> machine", machine,
@@ -131,8 +132,7 @@ static void read_used_by_arguments(const GPtrArray *arguments, gboolean is_q35, 
 
         if (!argument->is_device || vgpu_argument_is_ours(argument))
             continue;
-        if (on_root_bus(argument, is_q35) &&
-            parse_addr(vgpu_argument_get(argument, "addr"), &slot))
+        if (on_root_bus(argument, is_q35) && parse_addr(vgpu_argument_get(argument, "addr"), &slot))
             used->slots |= 1u << slot;
         if (parse_number(vgpu_argument_get(argument, "chassis"), 255, &chassis))
             used->chassis[chassis] = TRUE;

@@ -44,8 +44,7 @@ static gboolean namespace_is_unused(const VgpuDocument *document, const xmlNode 
 /* Deletes xmlns:qemu, which libvirt writes, from the start tag of <domain>. */
 static void delete_declaration(VgpuEdit *edit, const VgpuDocument *document)
 {
-    static const char pattern[] = "\\sxmlns:qemu\\s*=\\s*(\"" VGPU_QEMU_NAMESPACE
-                                  "\"|'" VGPU_QEMU_NAMESPACE "')";
+    static const char pattern[] = "\\sxmlns:qemu\\s*=\\s*(['\"])\\Q" VGPU_QEMU_NAMESPACE "\\E\\1";
     VgpuSpan span = vgpu_document_span(document, document->domain);
     const char *tag = document->text + span.start;
     g_autoptr(GRegex) regex = g_regex_new(pattern, 0, 0, NULL);

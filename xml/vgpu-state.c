@@ -55,10 +55,9 @@ VgpuState *vgpu_state_read(const xmlNode *element)
 
 gboolean vgpu_state_equal(const VgpuState *a, const VgpuState *b)
 {
-    return g_strcmp0(a->installed, b->installed) == 0 &&
-           g_strcmp0(a->emulator, b->emulator) == 0 && g_strcmp0(a->element, b->element) == 0 &&
-           a->added_devices == b->added_devices && a->added_commandline == b->added_commandline &&
-           a->added_namespace == b->added_namespace;
+    return g_strcmp0(a->installed, b->installed) == 0 && g_strcmp0(a->emulator, b->emulator) == 0 &&
+           g_strcmp0(a->element, b->element) == 0 && a->added_devices == b->added_devices &&
+           a->added_commandline == b->added_commandline && a->added_namespace == b->added_namespace;
 }
 
 static void add_attribute(GString *text, const char *name, const char *value)

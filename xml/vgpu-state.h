@@ -17,7 +17,7 @@ typedef struct {
     char *element;              /* its <emulator> byte by byte, when written in an unusual way */
     gboolean added_devices;     /* <devices> itself is ours */
     gboolean added_commandline; /* <qemu:commandline> itself is ours */
-    gboolean added_namespace;   /* <domain> did not declare xmlns:qemu: libvirt has since added it */
+    gboolean added_namespace; /* <domain> did not declare xmlns:qemu: libvirt has since added it */
 } VgpuState;
 
 void vgpu_state_free(VgpuState *state);
