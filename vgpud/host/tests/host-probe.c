@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * VgpuHost as a program, for tests/integration/host-libvirt.py: host-probe URI EMULATOR RUN-DIR.
- * Callbacks and log come out as lines; commands come in as lines: hold UUID, resume UUID, ping,
- * quit.
+ * VgpuHost as a program, for tests/integration/test_host_libvirt.py: host-probe URI EMULATOR
+ * RUN-DIR. Callbacks and log come out as lines; commands come in as lines: hold UUID, resume UUID,
+ * ping, quit.
  */
 #include <stdio.h>
 #include <stdlib.h>

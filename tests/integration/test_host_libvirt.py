@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vgpud/host over a real libvirtd, without the rest of vgpud: host-probe is in its place.
 
-    scripts/enter --no-vgpud -- tests/integration/host-libvirt.py [TEST...]
+    tests/integration/run-in-host --no-vgpud tests/integration/test_host_libvirt.py [TEST...]
 
 Nothing is waited for by the clock: a line of the probe tells when it has done something, and a
 domain that is defined afterwards ("barrier") tells that it has done nothing."""
@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 PROBE = Path(os.environ["BUILD"]) / "vgpud/host/host-probe"
 EMULATOR = os.environ["VGPU_EMULATOR"]
 HOME = Path("/run/vgpud-host")
+ORIGINAL_EMULATOR = HOME / "fallback/qemu-system-x86_64"  # the same program by another name
 NAMESPACE = "https://vgpud.org/xmlns/domain/1.0"
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 TIMEOUT = 60
@@ -54,7 +55,7 @@ def virsh(*arguments, check=True, text=None):
 
 
 class Libvirtd:
-    """The private host's; after restart() it is ours."""
+    """The private host's; after start() it is ours."""
 
     def __init__(self):
         self.process = None
@@ -140,6 +141,7 @@ class HostTest(unittest.TestCase):
 
     def setUp(self):
         self.domains = []
+        self.barriers = 0
         self.start_probe()
 
     def tearDown(self):
@@ -161,8 +163,7 @@ class HostTest(unittest.TestCase):
             uuid=id or uuid.uuid4(),
             machine=machine,
             devices=devices,
-            emulator="/usr/bin/qemu-system-x86_64" if Path("/usr/bin/qemu-system-x86_64").exists()
-            else EMULATOR,
+            emulator=ORIGINAL_EMULATOR,
             metadata=ELEMENT.format(pool, priority) if pool else "",
         )
 
@@ -173,11 +174,13 @@ class HostTest(unittest.TestCase):
 
     def barrier(self):
         """All that came before has been done with when a new domain has its device."""
-        name = f"barrier{len(self.domains)}"
+        self.barriers += 1
+        name = f"barrier{self.barriers}"
         self.define(self.domain(name, "Z"))
         self.probe.expect(f"^log domain '{name}': vgpu-stub put into")
         passed = [line for line in self.probe.passed if "barrier" not in line]
         virsh("undefine", name)
+        self.domains.remove(name)
         return passed
 
     def dump(self, name):
@@ -257,9 +260,13 @@ class HostTest(unittest.TestCase):
         self.define(self.domain("four", "A"))
         self.probe.expect("^log domain 'four': .*vm-id 1")
         self.probe.end()
+        for number in range(10):
+            self.define(self.domain(f"new{number}", "A"))
         self.start_probe()
-        self.assertEqual(self.barrier(), [])
-        self.assertEqual([self.device(name)["vm-id"] for name in ("two", "three")], ["2", "3"])
+        self.barrier()
+        numbers = [self.device(name)["vm-id"] for name in self.domains if name != "one"]
+        self.assertEqual(numbers[:3], ["2", "3", "1"])
+        self.assertEqual(sorted(map(int, numbers)), list(range(1, len(numbers) + 1)))
 
     def test_bad_element_is_left_alone(self):
         self.define(self.domain("bad", "A", priority="urgent"))
@@ -273,9 +280,8 @@ class HostTest(unittest.TestCase):
     def test_many_changes(self):
         self.define(self.domain("busy", "A"))
         self.probe.expect("^log domain 'busy': ")
-        for _ in range(5):
-            for pool in "BCDEFGHIJK":
-                self.set_element("busy", pool, "--config")
+        for pool in 5 * "BCDEFGHIJK":
+            self.set_element("busy", pool, "--config")
         self.barrier()
         self.assertEqual(self.device("busy")["pool"], "K")
 
@@ -323,6 +329,35 @@ class HostTest(unittest.TestCase):
         self.probe.expect(f"^stopped {id}$")
         self.define(self.domain("last", "A"))
         self.probe.expect("^log domain 'last': .*vm-id 1")
+
+    def test_start_while_its_hook_runs(self):
+        """libvirt locks the domain then: who calls about it waits, and a define freezes all."""
+        id = str(uuid.uuid4())
+        self.define(self.domain("starts", "A", id=id))
+        self.probe.expect("^log domain 'starts': ")
+        hook = Path("/etc/libvirt/hooks/qemu.d/gate")
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        for fifo in "/run/hook-runs", "/run/hook-ends":
+            os.mkfifo(fifo)
+        hook.write_text(
+            '#!/bin/sh\n[ "$2" = prepare ] || exit 0\n'
+            ": >/run/hook-runs\n: </run/hook-ends\n"
+        )
+        hook.chmod(0o755)
+        self.libvirtd.stop()
+        self.probe.expect("^connected 0 ")
+        self.libvirtd.start()
+        self.probe.expect("^scanned$")
+
+        starting = subprocess.Popen(["virsh", "-q", "start", "starts"])
+        Path("/run/hook-runs").read_text()
+        self.probe.tell(f"hold {id}")
+        self.define(self.domain("other", "B"))
+        self.probe.expect("^log domain 'other': vgpu-stub put into", timeout=1)
+        Path("/run/hook-ends").write_text("")
+        self.assertEqual(starting.wait(TIMEOUT), 0)
+        self.probe.expect(f"^running {id} ")
+        hook.unlink()
 
     # libvirtd comes and goes.
 
@@ -374,12 +409,31 @@ class HostTest(unittest.TestCase):
         self.set_element("one", "B", "--config")
         self.probe.expect("^log domain 'one': ")
 
-        # In the middle of a call: the main loop answers, and the end takes 2 s at most.
-        self.set_element("one", "C", "--config")
+    def test_libvirtd_hangs_in_a_call(self):
+        self.probe.end()
+        for number in range(30):
+            self.define(self.domain(f"new{number}", "A"))
+        pid = self.libvirtd.pid()
+
+        # The keepalive notices, and the main loop answers all the time.
+        self.probe = Probe()
+        self.probe.expect("^connected 1 ")
         os.kill(pid, signal.SIGSTOP)
         try:
             self.probe.tell("ping")
             self.probe.expect("^pong", timeout=1)
+            self.probe.expect("^connected 0 ", timeout=30)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.probe.expect("^connected 1 ")
+        self.probe.expect("^scanned$")
+        self.probe.end()
+
+        # The end does not wait for it.
+        self.probe = Probe()
+        self.probe.expect("^connected 1 ")
+        os.kill(pid, signal.SIGSTOP)
+        try:
             self.assertLess(self.probe.end(), 4)
         finally:
             os.kill(pid, signal.SIGCONT)
