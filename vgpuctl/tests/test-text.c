@@ -74,6 +74,7 @@ static void test_times(void **state G_GNUC_UNUSED)
     assert_text(vgpuctl_text_ago(now + 5 * G_USEC_PER_SEC, now), "now");
     assert_text(vgpuctl_text_ago(G_MAXINT64, now), "now");
     assert_text(vgpuctl_text_ago(G_MININT64, now), "now");
+    assert_text(vgpuctl_text_ago(-1, now), "now");
     assert_text(vgpuctl_text_ago(now - G_GINT64_CONSTANT(185) * G_USEC_PER_SEC, now),
                 "3 min 5 s ago");
 
@@ -108,7 +109,7 @@ static void test_missing_keys(void **state G_GNUC_UNUSED)
     g_autoptr(GVariant) odd = g_variant_ref_sink(g_variant_new_parsed(
         "[{'name': <'x'>, 'requests': <'many'>, 'errors': <3>, 'vm-id': <@t 4>}]"));
     g_autoptr(GVariant) pools =
-        g_variant_ref_sink(g_variant_new_parsed("[{'members': <[@a{sv} {}]>}, {'name': <'B'>}]"));
+        g_variant_ref_sink(g_variant_new_parsed("[{'name': <'B'>}, {'members': <[@a{sv} {}]>}]"));
     g_autoptr(GString) out = g_string_new(NULL);
 
     vgpuctl_show_status(empty, out);

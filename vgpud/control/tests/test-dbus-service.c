@@ -123,8 +123,14 @@ static void test_methods(void **state)
     assert_string_equal(text, VGPU_VERSION);
     g_autoptr(GVariant) pool_list = g_variant_get_child_value(pools, 0);
     assert_int_equal(g_variant_n_children(pool_list), 2);
+    g_autoptr(GVariant) first_pool = g_variant_get_child_value(pool_list, 0);
+    assert_true(g_variant_lookup(first_pool, "name", "&s", &text));
+    assert_string_equal(text, "A");
     g_autoptr(GVariant) vm_list = g_variant_get_child_value(vms, 0);
     assert_int_equal(g_variant_n_children(vm_list), 2);
+    g_autoptr(GVariant) first_vm = g_variant_get_child_value(vm_list, 0);
+    assert_true(g_variant_lookup(first_vm, "name", "&s", &text));
+    assert_string_equal(text, "db");
     g_autoptr(GVariant) vm_dict = g_variant_get_child_value(vm, 0);
     assert_true(g_variant_lookup(vm_dict, "name", "&s", &text));
     assert_string_equal(text, "web");

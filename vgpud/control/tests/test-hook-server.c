@@ -331,16 +331,19 @@ static void test_slow_client(void **state)
     assert_int_equal(warnings, 1);
 }
 
-static void test_client_that_does_not_wait(void **state)
+/* More of them than there are places, so that none may be kept. */
+static void test_clients_that_do_not_wait(void **state)
 {
     Fixture *fixture = *state;
     start_server(fixture, VGPU_HOOK_SERVER_TIMEOUT_MS);
 
-    int fd = connect_client(fixture);
-    send_bytes(fd, REQUEST, strlen(REQUEST));
-    close(fd);
-    while (fixture->calls == 0)
-        g_main_context_iteration(NULL, TRUE);
+    for (guint i = 0; i <= VGPU_HOOK_SERVER_MAX_CLIENTS; i++) {
+        int fd = connect_client(fixture);
+        send_bytes(fd, REQUEST, strlen(REQUEST));
+        close(fd);
+        while (fixture->calls == i)
+            g_main_context_iteration(NULL, TRUE);
+    }
     g_autofree char *reply = ask(fixture, REQUEST, strlen(REQUEST));
     assert_string_equal(reply, "ok\n");
 }
@@ -479,7 +482,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_garbage_is_refused_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_client, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_client_that_does_not_wait, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_clients_that_do_not_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_clients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket_file, set_up, tear_down),
