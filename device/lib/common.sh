@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What the scripts of device/ share: messages, the cache's place, the lock.
+# What the scripts of device/ share: messages, the cache's place, locks.
 
 device_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${VGPU_CACHE:-/var/cache/vgpud-dev}
@@ -27,23 +27,25 @@ hash_files() {
     done | sha256sum | cut -c 1-16
 }
 
-# Makes the cache, readable for everybody: libvirt runs QEMU as a user of its own.
+# Makes the cache if it can, readable for everybody: libvirt runs QEMU as a user of its own.
 open_cache() {
     umask 022
-    mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
-        die "cannot write to the cache folder $cache" \
-            "run as root, or name a folder of yours: VGPU_CACHE=\$HOME/.cache/vgpud-dev"
+    mkdir -p "$cache/work" 2>/dev/null || true
 }
 
-# Only one build at a time; the lock goes with the process at the latest.
-lock_cache() {
-    exec 9>"$cache/lock"
+# Takes a lock, which goes with the process at the latest: before anything in the cache changes.
+# The first argument is the path of what it protects. One lock at a time.
+lock() {
+    [ -w "$cache" ] ||
+        die "cannot write to the cache folder $cache" \
+            "run as root, or name a folder of yours: VGPU_CACHE=\$HOME/.cache/vgpud-dev"
+    exec 9>"$1.lock"
     if ! flock -n 9; then
-        say "another build is running, waiting for it"
+        say "another call is at it, waiting: ${1##*/}"
         flock 9
     fi
 }
 
-unlock_cache() {
+unlock() {
     exec 9>&-
 }

@@ -17,7 +17,8 @@ build_packages=(
     ipxe-qemu qemu-system-data seabios
 )
 
-# What guests of libvirt need on q35 and pc; user interfaces and network storage stay out.
+# What guests of libvirt need on q35 and pc; user interfaces and network storage stay out. Flags that
+# not every series knows are in patches/SERIES/flags and flags-sanitize.
 configure_flags=(
     --target-list=x86_64-softmmu --without-default-features
     --prefix="$prefix" --sysconfdir=/etc --localstatedir=/var --libexecdir=/usr/lib/qemu
@@ -28,8 +29,6 @@ configure_flags=(
     --enable-malloc-trim --enable-membarrier --enable-avx2 --enable-pie --with-coroutine=ucontext
     --disable-install-blobs --disable-docs --disable-werror
 )
-sanitize_flags=(--enable-sanitizers --enable-debug-info)
-release_flags=(--disable-debug-info)
 
 # Firmware: the first list must be there, the second is taken where it is.
 firmware_needed=(bios-256k.bin kvmvapic.bin linuxboot_dma.bin vgabios-stdvga.bin efi-virtio.rom)
@@ -48,13 +47,12 @@ protocol_files=(
 )
 
 check_packages() {
-    local package missing=()
+    local installed package missing=()
 
     command -v dpkg-query >/dev/null || return 0
+    installed=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "${build_packages[@]}" 2>/dev/null || true)
     for package in "${build_packages[@]}"; do
-        # Provided names (pkg-config by pkgconf) count, so ask for what is installed by that name.
-        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||
-            missing+=("$package")
+        grep -q "^$package ii" <<<"$installed" || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] ||
         die "packages that the build needs are not installed: ${missing[*]}" \
@@ -92,18 +90,20 @@ list_firmware() {
 
 # Sets work, emulator_dir, emulator and test_program for the source found and the variant: release or sanitize.
 name_build() {
-    local variant=$1 tree=$2 flags=() key hash
+    local variant=$1 tree=$2 patches=$device_dir/patches/$source_series
+    local flags=("${configure_flags[@]}") more key hash
 
-    flags=("${configure_flags[@]}")
     if [ "$variant" = sanitize ]; then
-        flags+=("${sanitize_flags[@]}")
+        mapfile -t more <"$patches/flags-sanitize"
+        flags+=("${more[@]}" --enable-debug-info)
     else
-        flags+=("${release_flags[@]}")
+        flags+=(--disable-debug-info)
     fi
-    build_flags=("${flags[@]}" "--with-pkgversion=$source_version, vgpud")
+    mapfile -t more <"$patches/flags"
+    build_flags=("${flags[@]}" "${more[@]}" "--with-pkgversion=$source_version, vgpud")
 
     list_firmware
-    key=$(printf '%s\n' "$tree" "${build_flags[@]}" "$(hash_files "$device_dir/patches/$source_series"/*)" |
+    key=$(printf '%s\n' "$tree" "${build_flags[@]}" "$(hash_files "$patches"/*.patch)" |
         sha256sum | cut -c 1-16)
     hash=$(printf '%s\n' "$key" \
         "$(hash_files "$device_dir"/hw/vgpu/* "${protocol_files[@]}" "${firmware_files[@]}")" \
@@ -169,7 +169,7 @@ compile() {
         match($0, /^\[[0-9]+\/[0-9]+\]/) {
             split(substr($0, 2, RLENGTH - 2), step, "/")
             tenth = int(10 * step[1] / step[2])
-            if (step[2] > 50 && tenth > last) {
+            if (step[2] > 200 && tenth > last) {
                 printf "%s: compiled %d %% of %d steps\n", name, 10 * tenth, step[2]
                 last = tenth
                 fflush()
@@ -209,8 +209,9 @@ publish() {
         die "the new emulator does not know vgpu-stub"
     rm -rf "$emulator_dir"
     mv -T "$new" "$emulator_dir"
-    # What nobody has asked for in a month is not worth its space.
+    # What nobody has asked for in a month is not worth its space, nor is what was interrupted.
     find "$cache" -maxdepth 1 '(' -name 'qemu-*' -o -name 'test-*' ')' -mtime +30 -exec rm -rf {} +
+    find "$cache" -maxdepth 1 -name 'new.*' -mtime +1 -exec rm -rf {} +
     find "$cache/work" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
 }
 
@@ -222,16 +223,16 @@ ensure_emulator() {
         touch -c "$emulator_dir" 2>/dev/null || true
         return
     fi
-    lock_cache
+    lock "$work"
     if [ -x "$emulator" ]; then
-        unlock_cache
+        unlock
         return
     fi
     prepare_work "$tree"
     say "compiling QEMU $source_version with vgpu-stub"
     compile qemu-system-x86_64
     publish "$variant"
-    unlock_cache
+    unlock
     say "built ${emulator_dir##*/}"
 }
 
@@ -241,11 +242,11 @@ ensure_test() {
         touch -c "$test_program" 2>/dev/null || true
         return
     fi
-    lock_cache
+    lock "$work"
     prepare_work "$1"
     say "compiling the qtest of vgpu-stub"
     compile tests/qtest/vgpu-stub-test
     cp "$work/build/tests/qtest/vgpu-stub-test" "$test_program.new"
     mv "$test_program.new" "$test_program"
-    unlock_cache
+    unlock
 }

@@ -54,13 +54,15 @@ apt_private() {
         -o APT::Sandbox::User=root -o APT::Get::List-Cleanup=0 "$@" >&2
 }
 
+# Needs the lock.
 fetch_source() {
     local apt=$cache/apt download=$source_dir.new codename
 
-    command -v apt-get dpkg-source >/dev/null ||
-        die "this distribution has no apt-get and dpkg-source to fetch QEMU's source with" \
-            "unpack QEMU's source of one of these series: $(ls "$device_dir/patches" | xargs)" \
+    command -v apt-get >/dev/null ||
+        die "this distribution has no apt-get to fetch QEMU's source with" \
+            "unpack QEMU's source of one of these series: $(list_series)" \
             "and name its folder: device/build --source DIR"
+    check_packages
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
     rm -rf "$apt" "$download"
@@ -80,8 +82,15 @@ fetch_source() {
             "check the network and the archive in /etc/apt, then try again"
     fi
     mkdir -p "$source_dir"
-    mv -f "$download"/* "$source_dir/"
+    # The .dsc last: where it is, the rest is, too.
+    mv -f "$download"/*.tar.* "$source_dir/"
+    mv -f "$download"/*.dsc "$source_dir/"
     rm -rf "$download" "$apt"
+}
+
+# Prints the series that there are patches for.
+list_series() {
+    find "$device_dir/patches" -mindepth 1 -maxdepth 1 -printf '%f ' | sort -V
 }
 
 # Prints the newest .dsc file that is there.
@@ -98,7 +107,11 @@ find_source() {
         [ -r "$tree/VERSION" ] || die "$tree is not a QEMU source tree: it has no file VERSION"
         source_version=$(cat "$tree/VERSION")
     else
-        [ -n "$(newest_dsc)" ] || fetch_source
+        if [ -z "$(newest_dsc)" ]; then
+            lock "$source_dir"
+            [ -n "$(newest_dsc)" ] || fetch_source
+            unlock
+        fi
         dsc=$(newest_dsc)
         dsc=${dsc##*/qemu_}
         source_version=${dsc%.dsc}
@@ -106,7 +119,7 @@ find_source() {
     source_series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$source_version")
     [ -d "$device_dir/patches/$source_series" ] ||
         die "there is no patch for QEMU $source_series ($source_version)" \
-            "supported: $(ls "$device_dir/patches" | xargs)" \
+            "supported: $(list_series)" \
             "device/README.md says how to port it to another series"
 }
 
@@ -118,8 +131,9 @@ unpack_source() {
     if [ -n "$tree" ]; then
         cp -a "$tree" "$target"
     else
-        # apt has checked the file against the signed archive; the maintainer's key is not needed.
-        dpkg-source --no-check -x "$source_dir/qemu_$source_version.dsc" "$target" \
+        # apt has checked the files against the signed archive; this checks their sums again, and the
+        # maintainer's signature where debian-keyring is installed.
+        dpkg-source -x "$source_dir/qemu_$source_version.dsc" "$target" \
             >"$cache/unpack.log" 2>&1 ||
             die "cannot unpack QEMU's source, see $cache/unpack.log" \
                 "fetch it again: device/build --refresh"

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* QTest of vgpu-stub: what the host does to the device. */
 #include "qemu/osdep.h"
+/* 10.0 moved them. */
+#if __has_include("qobject/qdict.h")
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#else
 #include "qapi/qmp/qdict.h"
 #include "qapi/qmp/qlist.h"
+#endif
 #include "standard-headers/linux/pci_regs.h"
 
 #include "vgpu-guest.h"
