@@ -12,8 +12,11 @@
 #define VGPU_XML_NAMESPACE       "https://vgpud.org/xmlns/domain/1.0"
 #define VGPU_XML_STATE_NAMESPACE "https://vgpud.org/xmlns/state/1.0"
 
-/* Bytes of a domain XML: as VGPU_HOOK_MAX_XML; libvirt's own RPC limit for a string is 4 MiB. */
-#define VGPU_XML_MAX_SIZE ((gsize)16 << 20)
+/*
+ * Bytes of a domain XML. libvirt's own limit on a string in its RPC is 4 MiB; libxml2 takes
+ * 10 000 000 bytes of memory without XML_PARSE_HUGE, which would also lift its other limits.
+ */
+#define VGPU_XML_MAX_SIZE ((gsize)8 << 20)
 
 #define VGPU_XML_ERROR (vgpu_xml_error_quark())
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The administrator's element: one table that the C code and the RELAX NG schema (argv[1]) agree
+ * on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
+
+#include "vgpu-config.h"
+
+#define NS "xmlns:vgpu=\"" VGPU_XML_NAMESPACE "\""
+
+static const char *schema;
+
+/* A bad element has an error; that is what must be found in the message. */
+static const struct {
+    const char *element;
+    char pool;
+    enum vgpu_priority priority;
+    const char *error;
+} elements[] = {
+    {"<vgpu:vgpu " NS " pool=\"A\"/>", 'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {"<vgpu:vgpu " NS " pool='Z' priority='low'/>", 'Z', VGPU_PRIORITY_LOW, NULL},
+    {"<vgpu:vgpu " NS " pool='B' priority='medium'></vgpu:vgpu>", 'B', VGPU_PRIORITY_MEDIUM, NULL},
+    {"<vgpu:vgpu " NS " priority='high' pool='B'>\n <!-- why --> </vgpu:vgpu>", 'B',
+     VGPU_PRIORITY_HIGH, NULL},
+    {"<vgpu xmlns='" VGPU_XML_NAMESPACE "' pool='&#65;'/>", 'A', VGPU_PRIORITY_MEDIUM, NULL},
+
+    {"<vgpu:vgpu " NS "/>", 0, 0, "has no attribute 'pool'"},
+    {"<vgpu:vgpu " NS " priority='low'/>", 0, 0, "has no attribute 'pool'"},
+    {"<vgpu:vgpu " NS " pool=''/>", 0, 0, "attribute 'pool' is ''; allowed is one letter A to Z"},
+    {"<vgpu:vgpu " NS " pool='a'/>", 0, 0, "attribute 'pool' is 'a'; allowed is one letter"},
+    {"<vgpu:vgpu " NS " pool='AB'/>", 0, 0, "is 'AB'"},
+    {"<vgpu:vgpu " NS " pool=' A'/>", 0, 0, "is ' A'"},
+    {"<vgpu:vgpu " NS " pool='A '/>", 0, 0, "is 'A '"},
+    {"<vgpu:vgpu " NS " pool='1'/>", 0, 0, "is '1'"},
+    {"<vgpu:vgpu " NS " pool='&#xc4;'/>", 0, 0, "is '\xc3\x84'"},
+    {"<vgpu:vgpu " NS " pool='A&#10;x'/>", 0, 0, "is 'A?x'"},
+    {"<vgpu:vgpu " NS " pool='A' priority='urgent'/>", 0, 0,
+     "attribute 'priority' is 'urgent'; allowed are 'low', 'medium' and 'high'"},
+    {"<vgpu:vgpu " NS " pool='A' priority=''/>", 0, 0, "attribute 'priority' is ''"},
+    {"<vgpu:vgpu " NS " pool='A' priority='High'/>", 0, 0, "is 'High'"},
+    {"<vgpu:vgpu " NS " pool='A' priority=' high'/>", 0, 0, "is ' high'"},
+    {"<vgpu:vgpu " NS " pool='A' priority='2'/>", 0, 0, "is '2'"},
+    {"<vgpu:vgpu " NS " pool='A' quota='3'/>", 0, 0,
+     "has an attribute 'quota'; allowed are 'pool' and 'priority'"},
+    {"<vgpu:vgpu " NS " pool='A' vgpu:priority='low'/>", 0, 0, "an attribute 'vgpu:priority'"},
+    {"<vgpu:vgpu " NS " vgpu:pool='A'/>", 0, 0, "has an attribute 'vgpu:pool'"},
+    {"<vgpu:vgpu " NS " pool='A'>text</vgpu:vgpu>", 0, 0, "holds the text 'text'"},
+    {"<vgpu:vgpu " NS " pool='A'><![CDATA[x]]></vgpu:vgpu>", 0, 0, "holds the text 'x'"},
+    {"<vgpu:vgpu " NS " pool='A'><vgpu:quota/></vgpu:vgpu>", 0, 0,
+     "<vgpu:vgpu> holds the element 'vgpu:quota'; it must be empty"},
+    {"<vgpu:gpu " NS " pool='A'/>", 0, 0, "<vgpu:gpu> is not known; the element's name is 'vgpu'"},
+};
+
+static char *domain_with(const char *metadata)
+{
+    return g_strdup_printf("<domain type='kvm'>\n<name>x</name>\n<metadata>\n%s\n</metadata>\n"
+                           "<devices/></domain>",
+                           metadata);
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
+        g_autofree char *xml = domain_with(elements[i].element);
+        g_autoptr(VgpuConfig) config = NULL;
+        g_autoptr(GError) error = NULL;
+        gboolean is_good = vgpu_config_from_domain_xml(xml, strlen(xml), &config, &error);
+
+        if (elements[i].error == NULL) {
+            assert_true(is_good);
+            assert_int_equal(config->pool, elements[i].pool);
+            assert_int_equal(config->priority, elements[i].priority);
+            continue;
+        }
+        assert_false(is_good);
+        assert_null(config);
+        assert_true(g_error_matches(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG));
+        if (strstr(error->message, elements[i].error) == NULL)
+            fail_msg("%s\n  gives: %s", elements[i].element, error->message);
+        assert_true(g_str_has_prefix(error->message, "line 4: <vgpu:"));
+        assert_null(strchr(error->message, '\n'));
+    }
+}
+
+static void test_schema_agrees(void **state)
+{
+    (void)state;
+    xmlRelaxNGParserCtxt *parser = xmlRelaxNGNewParserCtxt(schema);
+    xmlRelaxNG *grammar = xmlRelaxNGParse(parser);
+
+    assert_non_null(grammar);
+    for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
+        const char *text = elements[i].element;
+        xmlDoc *doc = xmlReadMemory(text, (int)strlen(text), NULL, NULL, 0);
+        xmlRelaxNGValidCtxt *valid = xmlRelaxNGNewValidCtxt(grammar);
+
+        xmlRelaxNGSetValidErrors(valid, NULL, NULL, NULL);
+        if ((xmlRelaxNGValidateDoc(valid, doc) == 0) != (elements[i].error == NULL))
+            fail_msg("the schema and the code do not agree on %s", text);
+        xmlRelaxNGFreeValidCtxt(valid);
+        xmlFreeDoc(doc);
+    }
+    xmlRelaxNGFree(grammar);
+    xmlRelaxNGFreeParserCtxt(parser);
+}
+
+static void check(const char *xml, gboolean is_good, const char *expected)
+{
+    g_autoptr(VgpuConfig) config = NULL;
+    g_autoptr(GError) error = NULL;
+
+    assert_int_equal(vgpu_config_from_domain_xml(xml, strlen(xml), &config, &error), is_good);
+    assert_null(config);
+    if (!is_good && strstr(error->message, expected) == NULL)
+        fail_msg("%s\n  gives: %s", xml, error->message);
+}
+
+static void test_absent(void **state)
+{
+    const char *const none[] = {
+        "",
+        "<vgpu pool='A'/>",
+        "<vgpu:vgpu xmlns:vgpu='https://vgpud.org/xmlns/domain/9.0' pool='A'/>",
+        /* Somebody else's copy, deeper in <metadata>. */
+        "<b:backup xmlns:b='https://example.org/b'><vgpu:vgpu " NS " pool='?'/></b:backup>",
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(none); i++) {
+        g_autofree char *xml = domain_with(none[i]);
+        check(xml, TRUE, NULL);
+    }
+    check("<domain/>", TRUE, NULL);
+    check("<domain xmlns:vgpu='" VGPU_XML_NAMESPACE "'><metadata/></domain>", TRUE, NULL);
+}
+
+static void test_misplaced(void **state)
+{
+    g_autofree char *twice =
+        domain_with("<vgpu:vgpu " NS " pool='A'/>\n<vgpu:vgpu " NS " pool='B'/>");
+
+    (void)state;
+    check(twice, FALSE, "line 5: <vgpu:vgpu> is a second element");
+    check("<domain>\n<devices>\n<vgpu:vgpu " NS " pool='A'/></devices></domain>", FALSE,
+          "line 3: <vgpu:vgpu> stands in <devices>");
+    check("<domain><vgpu:vgpu " NS " pool='A'/></domain>", FALSE, "stands in <domain>");
+    check("<domain><metadata/><metadata><vgpu:vgpu " NS "/></metadata></domain>", FALSE,
+          "stands in <metadata>; its place is in the first");
+}
+
+static void test_equal(void **state)
+{
+    const VgpuConfig a = {'A', VGPU_PRIORITY_LOW}, b = {'B', VGPU_PRIORITY_LOW},
+                     c = {'A', VGPU_PRIORITY_HIGH}, same = a;
+
+    (void)state;
+    assert_true(vgpu_config_equal(&a, &same));
+    assert_false(vgpu_config_equal(&a, &b));
+    assert_false(vgpu_config_equal(&a, &c));
+    assert_false(vgpu_config_equal(&a, NULL));
+    assert_true(vgpu_config_equal(NULL, NULL));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),  cmocka_unit_test(test_schema_agrees),
+        cmocka_unit_test(test_absent), cmocka_unit_test(test_misplaced),
+        cmocka_unit_test(test_equal),
+    };
+
+    if (argc != 2)
+        return 2;
+    schema = argv[1];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

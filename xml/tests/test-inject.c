@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The promises of vgpu-inject.h, on the examples (argv[1]), on libvirt's own formatting (argv[2])
+ * and on some thousand domains written in every way that XML allows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vgpu-domain.h"
+#include "vgpu-inject.h"
+
+#define CONFIG  "<vgpu:vgpu xmlns:vgpu=\"" VGPU_XML_NAMESPACE "\" pool=\"A\" priority=\"high\"/>"
+#define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
+
+static const char *examples, *data;
+
+static const VgpuInjection usual = {"/opt/vgpud/qemu-system-x86_64", "/run/vgpud/vm/1.sock", 3};
+
+static char *load(const char *folder, const char *name)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    char *text = NULL;
+
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+static char *inject_as(const char *xml, const VgpuInjection *wanted)
+{
+    g_autoptr(GError) error = NULL;
+    char *injected = vgpu_domain_xml_inject(xml, strlen(xml), wanted, &error);
+
+    if (injected == NULL)
+        fail_msg("%s\n  gives: %s", xml, error->message);
+    return injected;
+}
+
+static char *take_out(const char *xml)
+{
+    g_autoptr(GError) error = NULL;
+    char *removed = vgpu_domain_xml_remove(xml, strlen(xml), &error);
+
+    if (removed == NULL)
+        fail_msg("%s\n  gives: %s", xml, error->message);
+    return removed;
+}
+
+static void assert_has(const char *xml, const char *text)
+{
+    if (strstr(xml, text) == NULL)
+        fail_msg("%s\n  does not have: %s", xml, text);
+}
+
+static void assert_has_not(const char *xml, const char *text)
+{
+    if (strstr(xml, text) != NULL)
+        fail_msg("%s\n  has: %s", xml, text);
+}
+
+/* All promises for one domain without anything of ours. */
+static void check_promises(const char *xml)
+{
+    const VgpuInjection other = {"/usr/local/q&<x>'/qemu", "/run/o,t&h'e\"r/vm/2.sock",
+                                 4294967295u};
+    g_autofree char *injected = inject_as(xml, &usual);
+    g_autofree char *again = inject_as(injected, &usual);
+    g_autofree char *removed = take_out(injected);
+    g_autofree char *changed = inject_as(injected, &other);
+    g_autofree char *changed_at_once = inject_as(xml, &other);
+    g_autofree char *changed_removed = take_out(changed);
+    g_autofree char *untouched = take_out(xml);
+    g_autoptr(VgpuDomain) domain = NULL;
+
+    assert_string_not_equal(injected, xml);
+    assert_string_equal(again, injected);
+    assert_string_equal(removed, xml);
+    assert_string_equal(changed, changed_at_once);
+    assert_string_equal(changed_removed, xml);
+    assert_string_equal(untouched, xml);
+
+    assert_true(vgpu_domain_parse(changed, strlen(changed), &domain, NULL));
+    assert_string_equal(domain->device->emulator, other.emulator);
+    assert_string_equal(domain->device->socket_path, other.socket_path);
+    assert_int_equal(domain->device->vm_id, other.vm_id);
+    assert_int_equal(domain->device->pool, domain->config->pool);
+    assert_int_equal(domain->device->priority, domain->config->priority);
+}
+
+static void test_examples(void **state)
+{
+    static const char *const names[] = {"demo.xml", "pc.xml", "persistent-q35.xml",
+                                        "with-foreign-args.xml"};
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *xml = load(examples, names[i]);
+        check_promises(xml);
+    }
+}
+
+/* Each was dumped by libvirt 9.0, injected, defined, and dumped again. */
+static void test_libvirt_format(void **state)
+{
+    static const char *const names[] = {"libvirt-q35", "libvirt-pc", "libvirt-foreign"};
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *before_name = g_strconcat(names[i], ".xml", NULL);
+        g_autofree char *after_name = g_strconcat(names[i], "-injected.xml", NULL);
+        g_autofree char *before = load(data, before_name);
+        g_autofree char *after = load(data, after_name);
+        g_autoptr(VgpuDomain) domain = NULL;
+
+        check_promises(before);
+        assert_true(vgpu_domain_parse(after, strlen(after), &domain, NULL));
+        assert_string_equal(domain->device->original_emulator, "/usr/bin/qemu-system-x86_64");
+        const VgpuInjection same = {usual.emulator, domain->device->socket_path, 1};
+        g_autofree char *unchanged = inject_as(after, &same);
+        g_autofree char *removed = take_out(after);
+        assert_string_equal(unchanged, after);
+        assert_string_equal(removed, before);
+    }
+}
+
+/* Parts of a domain, each written in several ways. */
+static const char *const emulators[] = {
+    "",
+    "\n    <emulator>/usr/bin/qemu</emulator>",
+    "<emulator>/usr/bin/qemu</emulator>",
+    "\n    <emulator>\n      /usr/bin/q&amp;&#x41;\n    </emulator >",
+    "\n    <emulator a='1'\n><![CDATA[/usr/bin/<qemu>]]></emulator>",
+    "\n    <emulator/>",
+    "\n    <!-- c --> <emulator><!-- d -->/usr/bin/qemu</emulator> <!-- e -->",
+    "\n    <disk/>\n    <emulator>/a</emulator>\n\n    <emulator>/b</emulator>",
+    "\n    <emulator>/opt/vgpud/qemu-system-x86_64</emulator>",
+};
+static const char *const commandlines[] = {
+    "",
+    "\n  <qemu:commandline xmlns:qemu='" QEMU_NS "'/>",
+    "\n  <qemu:commandline xmlns:qemu='" QEMU_NS "'></qemu:commandline>",
+    "\n  <qemu:commandline xmlns:qemu='" QEMU_NS "'>\n  </qemu:commandline>",
+    "\n  <q:commandline xmlns:q=\"" QEMU_NS "\">\n\t<!-- c -->\n  </q:commandline>",
+    "<commandline xmlns='" QEMU_NS "'><arg value='-S'/> <env name='A'/><!-- c --></commandline>",
+    "\n  <q:commandline xmlns:q='" QEMU_NS "'>\n    <q:arg value='-device'/>\n"
+    "      <q:arg value='edu,addr=1f'/>\n    </q:commandline>",
+    "\n  <qemu:override xmlns:qemu='" QEMU_NS "'/>\n  <foreign:x xmlns:foreign='urn:x'/>",
+};
+static const char *const devices[] = {
+    "\n  <devices>%s\n  </devices>",
+    "\n  <devices>%s</devices>",
+    "\n  <devices>%s\n    <address/>\n  </devices>",
+    "\n  <devices/>\n  <devices>\n%s\n  </devices>",
+};
+static const char *const domains[] = {
+    "<domain type='kvm'>\n  <metadata>\n    " CONFIG "\n  </metadata>\n"
+    "  <os>\n    <type>hvm</type>\n  </os>%s%s\n</domain>\n",
+    "<?xml version='1.0'?>\n<domain xmlns:qemu='" QEMU_NS "' type=\"qemu\">\n<metadata>\n" CONFIG
+    "\n</metadata>\n<os><type machine='q35'>hvm</type></os>%s%s</domain><!-- end -->",
+    "\xef\xbb\xbf<domain type='kvm'><metadata><x xmlns='urn:x'>\n</x>" CONFIG "<y xmlns='urn:y'/>"
+    "</metadata><os><type machine='pc'>hvm</type></os>%s%s\n<!-- last --></domain>",
+};
+
+/* @text with each "\n" as @newline and each space of indentation as @space. */
+static char *reformat(const char *text, const char *newline, const char *space)
+{
+    GString *out = g_string_new(NULL);
+    gboolean is_indentation = TRUE;
+
+    for (const char *c = text; *c != '\0'; c++) {
+        is_indentation = *c == '\n' || (is_indentation && *c == ' ');
+        if (*c == '\n')
+            g_string_append(out, newline);
+        else if (is_indentation)
+            g_string_append(out, space);
+        else
+            g_string_append_c(out, *c);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static void check_reformatted(const char *domain, const char *part, const char *commandline)
+{
+    g_auto(GStrv) pieces = g_strsplit(domain, "%s", 3);
+    g_autofree char *xml = g_strconcat(pieces[0], part, pieces[1], commandline, pieces[2], NULL);
+    static const char *const styles[][2] = {{"\n", " "}, {"\r\n", " "}, {"\n", "\t"},  {"\n", ""},
+                                            {"", ""},    {" ", " "},    {"\n\n", "  "}};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(styles); i++) {
+        g_autofree char *styled = reformat(xml, styles[i][0], styles[i][1]);
+        check_promises(styled);
+    }
+}
+
+static void test_every_form(void **state)
+{
+    (void)state;
+    for (gsize d = 0; d < G_N_ELEMENTS(domains); d++) {
+        for (gsize c = 0; c < G_N_ELEMENTS(commandlines); c++) {
+            check_reformatted(domains[d], "", commandlines[c]);
+            check_reformatted(domains[d], "\n  <devices/>", commandlines[c]);
+            for (gsize i = 0; i < G_N_ELEMENTS(devices) * G_N_ELEMENTS(emulators); i++) {
+                g_auto(GStrv) around = g_strsplit(devices[i % G_N_ELEMENTS(devices)], "%s", 2);
+                g_autofree char *part =
+                    g_strconcat(around[0], emulators[i / G_N_ELEMENTS(devices)], around[1], NULL);
+                check_reformatted(domains[d], part, commandlines[c]);
+            }
+        }
+    }
+}
+
+/* A domain with @devices_text and @arguments, machine @machine. */
+static char *domain_with(const char *machine, const char *devices_text, const char *arguments)
+{
+    return g_strdup_printf(
+        "<domain type='kvm' xmlns:qemu='" QEMU_NS "'>\n  <metadata>\n    " CONFIG
+        "\n  </metadata>\n  <os><type arch='x86_64' machine='%s'>hvm</type></os>\n"
+        "  <devices>%s</devices>\n  <qemu:commandline>%s</qemu:commandline>\n</domain>\n",
+        machine, devices_text, arguments);
+}
+
+#define PCI(slot)     "<d><address type='pci' domain='0' bus='0x00' slot='" slot "' function='1'/></d>"
+#define ARG(value)    "<qemu:arg value='" value "'/>"
+#define DEVICE(value) ARG("-device") ARG(value)
+
+static void test_place(void **state)
+{
+    static const struct {
+        const char *machine, *devices, *arguments, *expected;
+    } places[] = {
+        {"q35", "", "", "\"addr\":\"0x10\",\"chassis\":240,\"port\":128}"},
+        {"pc-q35-9.2", "", "", "\"addr\":\"0x10\",\"chassis\":240,\"port\":128}"},
+        {"pc", "", "", "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
+        {"pc-i440fx-2.12", "", "", "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
+        /* Taken by a device of libvirt: decimal is as good as hexadecimal. */
+        {"q35", PCI("0x10"), "", "\"addr\":\"0x11\",\"chassis\":240,\"port\":136}"},
+        {"q35", PCI("16") PCI("0x12") PCI("0x11"), "", "\"addr\":\"0x13\""},
+        {"pc", PCI("0x1f") PCI("0x1d"), "", "\"addr\":\"0x1e\""},
+        /* Not on bus 0 of domain 0, or no PCI address of the guest. */
+        {"q35", "<d><address type='pci' bus='0x01' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
+        {"q35", "<d><address type='pci' domain='1' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
+        {"q35", "<d><address type='usb' bus='0' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
+        {"q35", "<d><source><address type='pci' slot='0x10'/></source></d>", "",
+         "\"addr\":\"0x10\""},
+        {"q35", "<d><address type='pci' slot='0x10'/></d>", "", "\"addr\":\"0x11\""},
+        /* Taken by a foreign argument, in each notation of QEMU. */
+        {"q35", "", DEVICE("edu,bus=pcie.0,addr=10"), "\"addr\":\"0x11\""},
+        {"q35", "", DEVICE("edu,addr=0x10.3"), "\"addr\":\"0x11\""},
+        {"q35", "", DEVICE("{\"driver\":\"edu\",\"addr\":\"10\"}"), "\"addr\":\"0x11\""},
+        {"q35", "", DEVICE("{\"driver\":\"edu\",\"addr\":129}"), "\"addr\":\"0x11\""},
+        {"q35", "", ARG("--device") ARG("edu,addr=0x10"), "\"addr\":\"0x11\""},
+        {"q35", "", DEVICE("edu,bus=other,addr=0x10"), "\"addr\":\"0x10\""},
+        {"q35", "", DEVICE("edu,id=a,,addr=0x10"), "\"addr\":\"0x10\""},
+        {"q35", "", ARG("-append") ARG("edu,addr=0x10"), "\"addr\":\"0x10\""},
+        {"pc", "", DEVICE("edu,bus=pci.0,addr=1f"), "\"addr\":\"0x1e\""},
+        /* Chassis numbers. */
+        {"q35", "<controller><target chassis='240'/></controller>", "",
+         "\"addr\":\"0x10\",\"chassis\":241,"},
+        {"q35", "<controller><target chassis='0xf0'/></controller>",
+         DEVICE("{\"driver\":\"pcie-root-port\",\"chassis\":241}"), "\"chassis\":242,"},
+        /* Ours is there already: kept where it is, while that is free and in our range. */
+        {"q35", "", DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x14\",\"chassis\":250}"),
+         "\"addr\":\"0x14\",\"chassis\":250,\"port\":160}"},
+        {"q35", PCI("0x14"), DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x14\"}"), "\"addr\":\"0x10\""},
+        {"q35", "", DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x2\"}"), "\"addr\":\"0x10\""},
+        {"pc", "", DEVICE("{\"id\":\"vgpu0\",\"bus\":\"pci.0\",\"addr\":\"0x12\"}"),
+         "\"addr\":\"0x12\""},
+        /* A machine that was changed from q35 to pc. */
+        {"pc", "",
+         DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x10\"}")
+             DEVICE("{\"id\":\"vgpu0\",\"bus\":\"vgpurp0\",\"addr\":\"0x0\"}"),
+         "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_autofree char *xml =
+            domain_with(places[i].machine, places[i].devices, places[i].arguments);
+        g_autofree char *injected = inject_as(xml, &usual);
+        g_autofree char *again = inject_as(injected, &usual);
+
+        assert_has(injected, places[i].expected);
+        assert_string_equal(again, injected);
+    }
+}
+
+static void check_error(const char *xml, const VgpuInjection *wanted, enum vgpu_xml_error code,
+                        const char *expected)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *injected = vgpu_domain_xml_inject(xml, strlen(xml), wanted, &error);
+
+    assert_null(injected);
+    if (!g_error_matches(error, VGPU_XML_ERROR, (int)code) ||
+        strstr(error->message, expected) == NULL)
+        fail_msg("%s\n  gives: %s", xml, error->message);
+}
+
+static void test_unsupported(void **state)
+{
+    static const char *const machines[] = {"virt", "microvm", "isapc", "pc-1.0",
+                                           "q35x", "none",    ""};
+    static const struct {
+        const char *xml, *error;
+    } bad[] = {
+        {"<domain type='xen'><metadata>" CONFIG "</metadata></domain>",
+         "whose type is 'xen'; supported: kvm, qemu"},
+        {"<domain><metadata>" CONFIG "</metadata></domain>", "whose type is ''"},
+        {"<domain type='kvm'><metadata>" CONFIG "</metadata></domain>", "<os> <type> is ''"},
+        {"<domain type='kvm'><metadata>" CONFIG "</metadata><os><type>xen</type></os></domain>",
+         "<os> <type> is 'xen'; supported: hvm"},
+        {"<domain type='kvm'><metadata>" CONFIG
+         "</metadata><os><type arch='aarch64'>hvm</type></os></domain>",
+         "<os> <type> arch is 'aarch64'; supported: x86_64"},
+    };
+    g_autoptr(GString) all = g_string_new(NULL);
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(machines); i++) {
+        g_autofree char *xml = domain_with(machines[i], "", "");
+        check_error(xml, &usual, VGPU_XML_ERROR_UNSUPPORTED, "supported: q35, pc-q35-VERSION, pc,");
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+        check_error(bad[i].xml, &usual, VGPU_XML_ERROR_UNSUPPORTED, bad[i].error);
+    for (int slot = 0; slot < 32; slot++)
+        g_string_append_printf(all, "<d><address type='pci' slot='%d'/></d>", slot);
+    g_autofree char *full_q35 = domain_with("q35", all->str, "");
+    g_autofree char *full_pc = domain_with("pc", all->str, "");
+    check_error(full_q35, &usual, VGPU_XML_ERROR_UNSUPPORTED, "no PCI slot from 0x10 to 0x1e");
+    check_error(full_pc, &usual, VGPU_XML_ERROR_UNSUPPORTED, "no PCI slot from 0x10 to 0x1f");
+
+    g_autofree char *no_value = domain_with("pc", "", "\n" ARG("-device"));
+    check_error(no_value, &usual, VGPU_XML_ERROR_UNSUPPORTED,
+                "line 8: the argument '-device' in <qemu:commandline> has no value");
+    g_autofree char *swallowed = domain_with("pc", "", ARG("-device") ARG("-chardev") ARG("null"));
+    check_error(swallowed, &usual, VGPU_XML_ERROR_UNSUPPORTED, "'-device' in <qemu:commandline>");
+}
+
+static void test_other_errors(void **state)
+{
+    g_autofree char *xml = domain_with("pc", "", "");
+    g_autofree char *long_path = g_strnfill(108, '/');
+    const VgpuInjection bad[] = {
+        {"qemu", usual.socket_path, 1},   {"/a\nb", usual.socket_path, 1},
+        {"/a\xff", usual.socket_path, 1}, {"", usual.socket_path, 1},
+        {usual.emulator, "vm/1.sock", 1}, {usual.emulator, long_path, 1},
+        {usual.emulator, "/a\x01", 1},
+    };
+
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+        check_error(xml, &bad[i], VGPU_XML_ERROR_ARGUMENT, "the path of the ");
+    check_error("<domain type='kvm'/>", &usual, VGPU_XML_ERROR_NO_ELEMENT, "pool=\"A\"");
+    check_error("<domain", &usual, VGPU_XML_ERROR_PARSE, "line 1: ");
+    check_error("<domain type='kvm'><metadata><v:vgpu xmlns:v='" VGPU_XML_NAMESPACE
+                "' pool='?'/></metadata></domain>",
+                &usual, VGPU_XML_ERROR_CONFIG, "attribute 'pool' is '?'");
+}
+
+/* virt-clone copies our arguments and our state; uuid, and so the socket, are others. */
+static void test_clone(void **state)
+{
+    g_autofree char *origin = load(data, "libvirt-foreign-injected.xml");
+    g_autofree char *before = load(data, "libvirt-foreign.xml");
+    g_autofree char *clone = inject_as(origin, &usual);
+    g_autofree char *removed = take_out(clone);
+
+    (void)state;
+    assert_has(origin, "path=/run/vgpud/vm/3b9d1c7e");
+    assert_has_not(clone, "path=/run/vgpud/vm/3b9d1c7e");
+    assert_has(clone, "socket,id=vgpuchr0,path=/run/vgpud/vm/1.sock,reconnect=1");
+    assert_has(clone, "null,id=nul0");
+    assert_string_equal(removed, before);
+}
+
+/* Foreign arguments with ids or texts like ours are not ours; ours are, in any notation. */
+static void test_whose_arguments(void **state)
+{
+    static const char foreign[] = DEVICE("edu,id=vgpuchr0") ARG("-chardev") ARG("null,id=vgpu0")
+        ARG("-name") ARG("id=vgpu0") DEVICE("edu,note=id=vgpu0") DEVICE("{\"id\":[\"vgpu0\"]}");
+    g_autofree char *xml = domain_with("pc", "", foreign);
+    g_autofree char *mixed =
+        domain_with("pc", "",
+                    DEVICE("vgpu-stub,id=vgpu0") "<qemu:arg value='-S'/>" ARG("--chardev")
+                        ARG("socket,path=/x,id=vgpuchr0"));
+    g_autofree char *removed = take_out(mixed);
+    g_autofree char *only_foreign = domain_with("pc", "", "<qemu:arg value='-S'/>");
+
+    (void)state;
+    check_promises(xml);
+    assert_string_equal(removed, only_foreign);
+}
+
+/* The administrator changed the emulator after us: theirs is the original from then on. */
+static void test_emulator_changed(void **state)
+{
+    g_autofree char *xml = domain_with("q35", "<emulator>/usr/bin/first</emulator>", "");
+    g_autofree char *injected = inject_as(xml, &usual);
+    g_auto(GStrv) parts = g_strsplit(injected, "<emulator>/opt/vgpud/qemu-system-x86_64", 2);
+    g_autofree char *changed = g_strjoinv("<emulator>/usr/bin/second", parts);
+    g_autofree char *removed = take_out(changed);
+    g_autofree char *again = inject_as(changed, &usual);
+    g_autofree char *again_removed = take_out(again);
+
+    (void)state;
+    assert_has(removed, "<emulator>/usr/bin/second</emulator>");
+    assert_has_not(removed, "vgpustate");
+    assert_has(again, "emulator=\"/usr/bin/second\"");
+    assert_string_equal(again_removed, removed);
+}
+
+/* The state was lost by hand: what stands there is ours, so it is no original to go back to. */
+static void test_state_lost(void **state)
+{
+    g_autofree char *xml = domain_with("q35", "<emulator>/usr/bin/first</emulator>", "");
+    g_autofree char *injected = inject_as(xml, &usual);
+    char *begin = strstr(injected, "\n    <vgpustate:state");
+    char *end = strstr(begin, "/>") + 2;
+
+    (void)state;
+    memmove(begin, end, strlen(end) + 1);
+    g_autofree char *again = inject_as(injected, &usual);
+    g_autofree char *removed = take_out(again);
+    assert_has(again, "<vgpustate:state");
+    assert_has_not(again, "emulator=\"");
+    assert_has_not(removed, "<emulator>"); /* libvirt will choose one */
+}
+
+static void test_state_damaged(void **state)
+{
+    static const char xml[] =
+        "<domain type='kvm'><metadata><s:state xmlns:s='" VGPU_XML_STATE_NAMESPACE
+        "' installed='/a' element='&lt;emulator>'/></metadata><devices><emulator>/a</emulator>"
+        "</devices></domain>";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *removed = vgpu_domain_xml_remove(xml, strlen(xml), &error);
+
+    (void)state;
+    assert_null(removed);
+    assert_has(error->message, "write the right <emulator> into the domain");
+}
+
+/* Removal does not need a valid element: that may be why it is done. */
+static void test_remove_with_invalid_element(void **state)
+{
+    g_autofree char *xml = load(data, "libvirt-pc-injected.xml");
+    g_auto(GStrv) parts = g_strsplit(xml, "pool=\"B\"", 2);
+    g_autofree char *invalid = g_strjoinv("pool=\"??\"", parts);
+    g_autofree char *removed = take_out(invalid);
+
+    (void)state;
+    assert_has(removed, "pool=\"??\"");
+    assert_has_not(removed, "vgpu0");
+    assert_has_not(removed, "qemu:");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_libvirt_format),
+        cmocka_unit_test(test_every_form),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_other_errors),
+        cmocka_unit_test(test_clone),
+        cmocka_unit_test(test_whose_arguments),
+        cmocka_unit_test(test_emulator_changed),
+        cmocka_unit_test(test_state_lost),
+        cmocka_unit_test(test_state_damaged),
+        cmocka_unit_test(test_remove_with_invalid_element),
+    };
+
+    if (argc != 3)
+        return 2;
+    examples = argv[1];
+    data = argv[2];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
