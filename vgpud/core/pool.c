@@ -7,7 +7,7 @@
 #define POOL_GROUP    "pool"
 #define MEMBER_PREFIX "member "
 
-G_DEFINE_QUARK(vgpu - pool - error - quark, vgpu_pool_error)
+G_DEFINE_QUARK(vgpu_pool_error, vgpu_pool_error)
 
 /* What [member] backend= may say; the backend room has a table with the same names. */
 static const char *const backends[] = {"opencl", "null", "fault", NULL};

@@ -20,7 +20,7 @@ static const char *const default_pools[] = {
     "[pool]\nname=B\ndescription=first OpenCL device\n[member default]\nbackend=opencl\n",
 };
 
-G_DEFINE_QUARK(vgpu - settings - error - quark, vgpu_settings_error)
+G_DEFINE_QUARK(vgpu_settings_error, vgpu_settings_error)
 
 static VgpuSettings *defaults(void)
 {

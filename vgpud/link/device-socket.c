@@ -17,7 +17,7 @@
 struct VgpuDeviceSocket {
     char *path;
     int fd;
-    guint source;
+    guint source; /* on the socket, or the pause after a failure */
     VgpuDeviceSocketHandler handler;
     gpointer user_data;
 };
@@ -49,15 +49,12 @@ static gboolean bind_path(VgpuDeviceSocket *self, gid_t group, GError **error)
     strcpy(address.sun_path, self->path);
     unlink(self->path);
 
-    /* Nobody gets in between bind() and chmod(): the mask leaves the owner alone. */
-    mode_t mask = umask(0177);
-    int bound = bind(self->fd, (struct sockaddr *)&address, sizeof(address));
-    int saved = errno;
-    umask(mask);
-    errno = saved;
-    if (bound < 0 || chown(self->path, (uid_t)-1, group) < 0 || chmod(self->path, 0660) < 0 ||
+    /* The socket's mode becomes the file's at bind(): nobody gets in before the group is set. */
+    if (fchmod(self->fd, 0600) < 0 ||
+        bind(self->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        chown(self->path, (uid_t)-1, group) < 0 || chmod(self->path, 0660) < 0 ||
         listen(self->fd, BACKLOG) < 0) {
-        saved = errno;
+        int saved = errno;
         g_set_error(error, G_IO_ERROR, g_io_error_from_errno(saved), "cannot listen on %s: %s",
                     self->path, g_strerror(saved));
         return FALSE;
@@ -83,7 +80,7 @@ VgpuDeviceSocket *vgpu_device_socket_new(const char *path, gid_t group,
     }
     if (!bind_path(self, group, error))
         return NULL;
-    self->source = g_unix_fd_add(self->fd, G_IO_IN, on_connection, self);
+    listen_on(self);
     return g_steal_pointer(&self);
 }
 

@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -57,6 +58,39 @@ static void test_life(void **state)
     assert_int_equal(g_rmdir(folder), 0); /* nothing is left in it */
 }
 
+/* Without descriptors it waits and takes the connection later, instead of turning without end. */
+static void test_no_descriptors(void **state)
+{
+    (void)state;
+    g_autofree char *folder = g_dir_make_tmp("vgpu-socket-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "vm.sock", NULL);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct rlimit old, none;
+    guint connections = 0, turns = 0;
+
+    VgpuDeviceSocket *server =
+        vgpu_device_socket_new(path, getgid(), on_connection, &connections, NULL);
+    assert_non_null(server);
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    int client = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)client + 1, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    while (g_main_context_iteration(NULL, FALSE) && turns < 100)
+        turns++;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(connections, 0);
+    assert_in_range(turns, 1, 3);
+
+    while (connections == 0)
+        g_main_context_iteration(NULL, TRUE);
+    close(client);
+    vgpu_device_socket_free(server);
+    assert_int_equal(g_rmdir(folder), 0);
+}
+
 static void test_a_path_that_is_too_long(void **state)
 {
     (void)state;
@@ -93,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_a_path_that_is_too_long),
         cmocka_unit_test(test_a_folder_that_is_not_there),
         cmocka_unit_test(test_group),
