@@ -22,17 +22,35 @@ struct VgpuDeviceSocket {
     gpointer user_data;
 };
 
+static void listen_on(VgpuDeviceSocket *self);
+
+static gboolean on_pause_over(gpointer data)
+{
+    listen_on(data);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean on_connection(gint fd, GIOCondition condition, gpointer data)
 {
     VgpuDeviceSocket *self = data;
     int connection = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     (void)condition;
-    /* A failure here is the peer's (it went away) or passes (no descriptors): the next event tells.
-     */
-    if (connection >= 0)
+    if (connection >= 0) {
         self->handler(connection, self->user_data);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+        /* The connection stays in the backlog and would wake us without end. */
+        g_warning("%s: cannot take a connection: %s; tried again in a second", self->path,
+                  g_strerror(errno));
+        self->source = g_timeout_add_seconds(1, on_pause_over, self);
+        return G_SOURCE_REMOVE;
+    }
     return G_SOURCE_CONTINUE;
+}
+
+static void listen_on(VgpuDeviceSocket *self)
+{
+    self->source = g_unix_fd_add(self->fd, G_IO_IN, on_connection, self);
 }
 
 static gboolean bind_path(VgpuDeviceSocket *self, gid_t group, GError **error)
