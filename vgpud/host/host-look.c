@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Definitions that are written for one look, until what libvirt makes of ours is taken for wrong.
- */
+/* Definitions that are written in one look before libvirt is taken for not keeping them. */
 #define MAX_TRIES 3
 
 void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared)
@@ -40,8 +39,7 @@ static gboolean note(VgpuHostLook *self, const char *uuid, const char *text)
     return TRUE;
 }
 
-/* A call failed: the connection is gone, or the domain is, or something is wrong with the domain.
- */
+/* A call failed: the connection is gone, or the domain, or something is wrong with the domain. */
 static void call_failed(VgpuHostLook *self, const char *uuid, const char *name, const char *doing)
 {
     gboolean gone = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
