@@ -45,9 +45,9 @@ DOMAIN = """<domain type='qemu'>
 """
 
 
-def virsh(*arguments, check=True, text=None):
+def virsh(*arguments, check=True):
     result = subprocess.run(
-        ["virsh", "-q", *arguments], input=text, capture_output=True, text=True, timeout=TIMEOUT
+        ["virsh", "-q", *arguments], capture_output=True, text=True, timeout=TIMEOUT
     )
     if check and result.returncode != 0:
         raise AssertionError(f"virsh {' '.join(arguments)}: {result.stderr}")
@@ -86,7 +86,6 @@ class Libvirtd:
 class Probe:
     def __init__(self):
         self.lines = queue.Queue()
-        self.seen = []
         self.process = subprocess.Popen(
             [PROBE, "qemu:///system", EMULATOR, "/run/vgpud"],
             stdin=subprocess.PIPE,
@@ -113,7 +112,6 @@ class Probe:
                 line = self.lines.get(timeout=max(0, end - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no {pattern!r} after {self.passed}") from None
-            self.seen.append(line)
             if re.search(pattern, line):
                 return line
             self.passed.append(line)

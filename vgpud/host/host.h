@@ -47,7 +47,10 @@ typedef struct {
      */
     void (*scanned)(gpointer user_data);
 
-    /* libvirt says that this domain no longer runs. Advice: not every end has such an event. */
+    /*
+     * A domain that came up in running() no longer runs, after a lost connection also. Advice: it
+     * comes late while libvirt is busy, and not at all for one that is running again by then.
+     */
     void (*stopped)(const char *uuid, gpointer user_data);
 } VgpuHostListener;
 
