@@ -12,6 +12,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(os.environ["ROOT"])
+VGPUD_LOG = Path(os.environ["VGPU_LOG_DIR"]) / "vgpud.log"  # its workers write there, too
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from kit.guest import Guest, GuestError, virsh  # noqa: E402  (the path comes first)
@@ -84,5 +85,16 @@ class HostTest(unittest.TestCase):
             time.sleep(0.05)
 
 
+def sanitizer_reports():
+    """Lines of the log with which a sanitizer's report begins."""
+    pattern = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
+    text = VGPUD_LOG.read_text(errors="replace") if VGPUD_LOG.exists() else ""
+    return [line for line in text.splitlines() if pattern.search(line)]
+
+
 def main():
-    unittest.main(module="__main__", verbosity=2)
+    result = unittest.main(module="__main__", verbosity=2, exit=False).result
+    vgpud("stop")  # what has leaked is reported at its end
+    for line in sanitizer_reports():
+        print(f"error: {VGPUD_LOG}: {line}", file=sys.stderr)
+    sys.exit(not result.wasSuccessful() or bool(sanitizer_reports()))
