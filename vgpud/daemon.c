@@ -52,9 +52,16 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
                              VgpuMember *member, GError **error)
 {
     g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
-    g_autoptr(VgpuSession) session =
-        vgpu_session_new(domain->uuid, domain->name, domain->device->vm_id, config->pool,
-                         config->priority, member, error);
+    g_autoptr(VgpuSession) session = NULL;
+    const guint32 vm_id = domain->device->vm_id;
+
+    if (vm_id < 1 || vm_id > VGPU_VM_ID_MAX)
+        g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                    "its device has the VM number %u, which is not one of 1 to %u", vm_id,
+                    VGPU_VM_ID_MAX);
+    else
+        session = vgpu_session_new(domain->uuid, domain->name, vm_id, config->pool,
+                                   config->priority, member, error);
 
     if (session == NULL) {
         if (member != NULL)
@@ -134,6 +141,10 @@ static gboolean on_hook(const VgpuHookRequest *request, GError **error, gpointer
                             "the hook's domain XML has no uuid or no name");
         return FALSE;
     }
+    if (g_str_equal(request->operation, "prepare") && domain->config_error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&domain->config_error));
+        return FALSE;
+    }
     if (g_str_equal(request->operation, "prepare") && domain->config != NULL)
         return prepare(self, request, domain, error);
     if (g_str_equal(request->operation, "release")) {
@@ -171,6 +182,8 @@ static void on_running(const VgpuDomain *live, gpointer data)
             end_session(self, live->uuid); /* it has ended meanwhile */
         return;
     }
+    if (live->config == NULL)
+        return;
 
     const VgpuSession *session = vgpu_vm_session(vm);
     if (session->pool == config->pool && session->priority == config->priority)

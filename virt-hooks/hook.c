@@ -50,11 +50,12 @@ static Finding inspect(const GString *xml, gboolean is_whole)
         finding.has_element = vgpu_domain_xml_mentions_us(xml->str, xml->len);
         finding.problem = g_strdup_printf("its XML is larger than %u MiB", VGPU_HOOK_MAX_XML >> 20);
     } else if (vgpu_domain_parse(xml->str, xml->len, &domain, &error)) {
-        finding.has_element = domain->config != NULL;
+        finding.has_element = domain->config != NULL || domain->config_error != NULL;
         finding.has_device = domain->device != NULL;
+        if (domain->config_error != NULL)
+            finding.problem = g_strdup(domain->config_error->message);
     } else {
-        finding.has_element =
-            error->code == VGPU_XML_ERROR_CONFIG || vgpu_domain_xml_mentions_us(xml->str, xml->len);
+        finding.has_element = vgpu_domain_xml_mentions_us(xml->str, xml->len);
         finding.problem = g_strdup(error->message);
     }
     return finding;

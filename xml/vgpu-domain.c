@@ -27,6 +27,7 @@ void vgpu_domain_free(VgpuDomain *domain)
     g_free(domain->uuid);
     g_free(domain->name);
     vgpu_config_free(domain->config);
+    g_clear_error(&domain->config_error);
     free_device(domain->device);
     g_free(domain);
 }
@@ -103,9 +104,9 @@ gboolean vgpu_domain_parse(const char *xml, gsize length, VgpuDomain **domain, G
     g_autoptr(VgpuDomain) read = g_new0(VgpuDomain, 1);
     const xmlNode *name = vgpu_xml_child(document->domain, NULL, "name");
     read->name = name != NULL ? vgpu_xml_text(name) : NULL;
-    if (!read_uuid(document, &read->uuid, error) ||
-        !vgpu_config_read(document, &read->config, error))
+    if (!read_uuid(document, &read->uuid, error))
         return FALSE;
+    vgpu_config_read(document, &read->config, &read->config_error);
     read->device = read_device(document);
     *domain = g_steal_pointer(&read);
     return TRUE;

@@ -23,8 +23,9 @@ typedef struct {
 typedef struct {
     char *uuid; /* lower case with dashes, safe as a file name; NULL when the XML has none */
     char *name; /* NULL when the XML has none */
-    VgpuConfig *config; /* NULL: no element of our namespace */
-    VgpuDevice *device; /* NULL: none of our arguments */
+    VgpuConfig *config;   /* NULL: no element of our namespace, or a wrong one */
+    GError *config_error; /* VGPU_XML_ERROR_CONFIG: what is wrong with it; else NULL */
+    VgpuDevice *device;   /* NULL: none of our arguments */
 } VgpuDomain;
 
 void vgpu_domain_free(VgpuDomain *domain);
@@ -32,7 +33,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDomain, vgpu_domain_free)
 
 /*
  * Reads the domain XML at @xml, @length bytes, into a new *domain.
- * Returns FALSE with VGPU_XML_ERROR_PARSE or VGPU_XML_ERROR_CONFIG.
+ * Returns FALSE with VGPU_XML_ERROR_PARSE. A wrong element is no failure: a VM that runs with our
+ * device is still one when somebody spoils its metadata.
  */
 gboolean vgpu_domain_parse(const char *xml, gsize length, VgpuDomain **domain, GError **error);
 

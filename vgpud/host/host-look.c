@@ -83,7 +83,11 @@ static void look_at_running(VgpuHostLook *self, virDomainPtr domain, const char 
         return;
     }
 
-    g_hash_table_remove(self->notes, uuid);
+    if (live->config_error == NULL)
+        g_hash_table_remove(self->notes, uuid);
+    else if (note(self, uuid, live->config_error->message))
+        g_warning("domain '%s', as it runs: %s; it goes on as before", name,
+                  live->config_error->message);
     g_hash_table_add(self->running, g_strdup(uuid));
     vgpu_reconciler_seen_running(self->reconciler, uuid, live->device->vm_id);
     vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_RUNNING, NULL, g_steal_pointer(&live));

@@ -35,7 +35,7 @@ typedef struct {
     /*
      * A domain runs and has our device (live->device is set, as are live->uuid and live->name).
      * live->config is what its live metadata asks for now: NULL when the element was taken out of
-     * it. Comes for every such domain between connected(TRUE) and scanned(), and later whenever a
+     * it, or is wrong (live->config_error). Comes for every such domain between connected(TRUE) and scanned(), and later whenever a
      * running one may have changed; also when nothing has. @live is the callee's only during the
      * call.
      */

@@ -133,6 +133,10 @@ VgpuReconcileVerdict vgpu_reconciler_plan(VgpuReconciler *self, const char *uuid
         return settle(self, uuid);
     if (!vgpu_domain_parse(xml, strlen(xml), &domain, error))
         return VGPU_RECONCILE_FAILED;
+    if (domain->config_error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&domain->config_error));
+        return VGPU_RECONCILE_FAILED;
+    }
 
     if (domain->config == NULL) {
         made.xml = without_device(xml, &made.done, error);

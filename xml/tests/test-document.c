@@ -165,6 +165,25 @@ static void check_uuid(const char *text, const char *expected)
         assert_string_equal(domain->uuid, expected);
 }
 
+/* The device is read all the same: a running VM still has it. */
+static void test_a_wrong_element_beside_a_device(void **state)
+{
+    static const char xml[] =
+        "<domain><name>a</name><metadata><v:vgpu xmlns:v='https://vgpud.org/xmlns/domain/1.0' "
+        "pool='7'/></metadata><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+        "<q:arg value='-device'/><q:arg value='{&quot;driver&quot;:&quot;vgpu-stub&quot;,"
+        "&quot;id&quot;:&quot;vgpu0&quot;,&quot;pool&quot;:&quot;B&quot;}'/></q:commandline></"
+        "domain>";
+    g_autoptr(VgpuDomain) domain = NULL;
+
+    (void)state;
+    assert_true(vgpu_domain_parse(xml, strlen(xml), &domain, NULL));
+    assert_null(domain->config);
+    assert_true(g_error_matches(domain->config_error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG));
+    assert_non_null(domain->device);
+    assert_int_equal(domain->device->pool, 'B');
+}
+
 static void test_domain(void **state)
 {
     static const char canonical[] = "6f1e1b6e-27a5-4d6c-9f43-0d5c7c1d3a10";
@@ -191,9 +210,13 @@ static void test_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spans),         cmocka_unit_test(test_spans_far_away),
-        cmocka_unit_test(test_line_and_lead), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_spans_far_away),
+        cmocka_unit_test(test_line_and_lead),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_a_wrong_element_beside_a_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 
 #include "vgpu-xml-error.h"
 
@@ -34,9 +36,13 @@ static Result run(const char *arguments, const char *input, const char *variable
     g_autofree char *line = g_strconcat(program, " ", arguments, NULL);
     g_auto(GStrv) argv = g_strsplit(g_strchomp(line), " ", -1);
     g_autoptr(GSubprocessLauncher) launcher =
-        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                                  G_SUBPROCESS_FLAGS_STDERR_PIPE);
+        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_autofree char *file = NULL;
 
+    /* A file, not a pipe: a vgpu-xml that ends over its options does not read it. */
+    close(g_file_open_tmp("vgpu-xml-XXXXXX", &file, NULL));
+    assert_true(g_file_set_contents(file, input != NULL ? input : "", -1, NULL));
+    g_subprocess_launcher_set_stdin_file_path(launcher, file);
     g_subprocess_launcher_unsetenv(launcher, "VGPU_EMULATOR");
     g_subprocess_launcher_unsetenv(launcher, "VGPU_RUN_DIR");
     if (variable != NULL)
@@ -45,8 +51,9 @@ static Result run(const char *arguments, const char *input, const char *variable
         g_subprocess_launcher_spawnv(launcher, (const char *const *)argv, NULL);
     assert_non_null(process);
     assert_true(
-        g_subprocess_communicate_utf8(process, input, NULL, &result.output, &result.errors, NULL));
+        g_subprocess_communicate_utf8(process, NULL, NULL, &result.output, &result.errors, NULL));
     result.status = g_subprocess_get_exit_status(process);
+    assert_int_equal(g_unlink(file), 0);
     return result;
 }
 
