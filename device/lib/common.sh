@@ -13,7 +13,7 @@ say() {
 die() {
     say "error: $1"
     shift
-    printf '  %s\n' "$@" >&2
+    [ $# -eq 0 ] || printf '  %s\n' "$@" >&2
     exit 1
 }
 

@@ -163,6 +163,25 @@ void vgpu_mediator_expect_hang_up(VgpuMediator *m)
     expect_close(&m->control);
 }
 
+unsigned vgpu_mediator_count_descriptors(VgpuMediator *m)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    char path[64];
+    GDir *directory;
+    unsigned count = 0;
+
+    g_assert_cmpint(getsockopt(m->control, SOL_SOCKET, SO_PEERCRED, &peer, &size), ==, 0);
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)peer.pid);
+    directory = g_dir_open(path, 0, NULL);
+    g_assert_nonnull(directory);
+    while (g_dir_read_name(directory) != NULL) {
+        count++;
+    }
+    g_dir_close(directory);
+    return count;
+}
+
 void vgpu_worker_die(VgpuMediator *m)
 {
     close_fd(&m->worker);

@@ -47,6 +47,9 @@ void vgpu_mediator_hang_up(VgpuMediator *m);
 /* Waits until the device closes the control connection. */
 void vgpu_mediator_expect_hang_up(VgpuMediator *m);
 
+/* How many descriptors QEMU, the peer of the control link, has open. */
+unsigned vgpu_mediator_count_descriptors(VgpuMediator *m);
+
 /* Closes the worker's end, as a worker that dies. */
 void vgpu_worker_die(VgpuMediator *m);
 

@@ -161,7 +161,10 @@ static void test_hotplug(void)
     VgpuGuest *g = vgpu_guest_new_served();
     struct vgpu_link_hello hello;
     VgpuTestRequest request;
+    unsigned descriptors;
 
+    vgpu_guest_round_trip(g, 1);
+    descriptors = vgpu_mediator_count_descriptors(g->mediator);
     for (unsigned i = 0; i < 3; i++) {
         /* Unplugged with a request under way. */
         vgpu_guest_submit(g, 1, 32);
@@ -181,6 +184,7 @@ static void test_hotplug(void)
         vgpu_guest_serve(g, 60 + i, VGPU_ERROR_NONE, 60000);
         vgpu_mediator_send_channel(g->mediator);
         vgpu_guest_round_trip(g, i);
+        g_assert_cmpuint(vgpu_mediator_count_descriptors(g->mediator), ==, descriptors);
     }
     vgpu_guest_free(g);
 }

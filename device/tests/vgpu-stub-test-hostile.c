@@ -67,8 +67,11 @@ static void test_malformed_messages(void)
     VgpuGuest *g = vgpu_guest_new_served();
     uint8_t bytes[VGPU_LINK_MAX_MESSAGE] = {};
     struct vgpu_link_message message = {.type = VGPU_LINK_CHANNEL};
+    unsigned descriptors;
     int pair[2];
 
+    vgpu_guest_round_trip(g, 1);
+    descriptors = vgpu_mediator_count_descriptors(g->mediator);
     expect_rejected(g, "GET / HTTP/1.0\r\n\r\n", 18, -1);
     vgpu_link_encode(&message, bytes, sizeof(bytes));
     expect_rejected(g, bytes, sizeof(struct vgpu_link_header), -1); /* no descriptor */
@@ -90,6 +93,7 @@ static void test_malformed_messages(void)
     message.type = VGPU_LINK_HELLO;
     message.hello = (struct vgpu_link_hello){.link_version = VGPU_LINK_VERSION, .pool = 'A'};
     expect_rejected(g, bytes, vgpu_link_encode(&message, bytes, sizeof(bytes)), -1);
+    g_assert_cmpuint(vgpu_mediator_count_descriptors(g->mediator), ==, descriptors);
     vgpu_guest_free(g);
 }
 

@@ -13,9 +13,6 @@
 #include "trace.h"
 #include "vgpu-stub.h"
 
-static void vgpu_channel_readable(void *opaque);
-static void vgpu_channel_writable(void *opaque);
-
 static bool vgpu_channel_is_live(VgpuStub *s, const struct vgpu_channel_header *header)
 {
     return s->status == VGPU_STATUS_BUSY && s->live.sent && header->sequence == s->sequence;
@@ -39,8 +36,7 @@ static void vgpu_channel_readable(void *opaque)
     }
 
     if (!vgpu_channel_decode(packet, length, &header) || header.type != VGPU_CHANNEL_RESPONSE) {
-        vgpu_link_warn(s, "the worker sent a malformed packet of %zd bytes; its channel is closed",
-                       length);
+        vgpu_link_warn(s, "the worker sent a malformed packet; its channel is closed");
         vgpu_channel_close(s);
         return;
     }

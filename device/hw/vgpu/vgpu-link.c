@@ -11,8 +11,12 @@
 #include "trace.h"
 #include "vgpu-stub.h"
 
+/* The chardev reconnects every second, and a mediator that refuses will refuse again. */
+#define VGPU_WARN_AGAIN_MS 60000
+
 void vgpu_link_warn(VgpuStub *s, const char *format, ...)
 {
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
     va_list arguments;
     char *text;
 
@@ -20,11 +24,14 @@ void vgpu_link_warn(VgpuStub *s, const char *format, ...)
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
 
-    if (g_strcmp0(text, s->link.warned) != 0) {
-        warn_report("%s: %s", vgpu_stub_name(s), text);
+    if (g_strcmp0(text, s->link.warned) == 0 && now < s->link.warned_ms + VGPU_WARN_AGAIN_MS) {
+        g_free(text);
+        return;
     }
+    warn_report("%s: %s", vgpu_stub_name(s), text);
     g_free(s->link.warned);
     s->link.warned = text;
+    s->link.warned_ms = now;
 }
 
 static void vgpu_link_drop_descriptor(VgpuStub *s)
@@ -70,10 +77,7 @@ static void vgpu_link_take_state(VgpuStub *s, const struct vgpu_link_state *stat
     s->vm_id = state->vm_id;
     s->link.error = state->error;
     s->link.timeout_ms = state->timeout_ms;
-    if (!s->link.ready) {
-        s->link.ready = true;
-        g_clear_pointer(&s->link.warned, g_free);
-    }
+    s->link.ready = true;
     /* A request that no worker has yet is answered like the next one would be. */
     if (s->status == VGPU_STATUS_BUSY && !s->live.sent && state->error != VGPU_ERROR_NONE) {
         vgpu_request_fail(s, state->error);

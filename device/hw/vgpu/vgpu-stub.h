@@ -33,8 +33,9 @@ typedef struct VgpuLink {
     uint32_t timeout_ms;                     /* STATE: how long a request may be live */
     uint8_t received[VGPU_LINK_MAX_MESSAGE]; /* the beginning of a message */
     size_t received_length;
-    int descriptor; /* came in and waits for its CHANNEL; -1: none */
-    char *warned;   /* last warning, so that a mediator that retries does not fill the log */
+    int descriptor;    /* came in and waits for its CHANNEL; -1: none */
+    char *warned;      /* the last warning, */
+    int64_t warned_ms; /* and when it was given, QEMU_CLOCK_REALTIME */
 } VgpuLink;
 
 /* The request that STATUS is BUSY for. */
@@ -128,7 +129,7 @@ void vgpu_link_start(VgpuStub *s);
 /* Closes both sockets and detaches, once no request is live. */
 void vgpu_link_stop(VgpuStub *s);
 
-/* Warns about what the host's side did; the same text is not repeated. */
+/* Warns about what the host's side did; the same text not again within a minute. */
 void vgpu_link_warn(VgpuStub *s, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif
