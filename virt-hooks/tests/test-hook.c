@@ -272,6 +272,11 @@ static void test_invalid_element(void **state)
     assert_int_equal(run_hook(fake, "prepare", BAD, &message), 1);
     assert_string_equal(message, "vgpud: domain 'x': line 2: <vgpu:vgpu> attribute 'pool' is '7'; "
                                  "allowed is one letter A to Z");
+    /* Written so that only an XML parser finds it. */
+    g_auto(GStrv) parts = g_strsplit(BAD, "https:", 2);
+    g_autofree char *hidden = g_strjoinv("https&#58;", parts);
+    g_autofree char *hidden_message = NULL;
+    assert_int_equal(run_hook(fake, "prepare", hidden, &hidden_message), 1);
     stop(fake);
     assert_int_equal(fake->contacts, 0);
 }

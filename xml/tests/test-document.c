@@ -10,6 +10,7 @@
 
 #include "vgpu-document.h"
 #include "vgpu-domain.h"
+#include "vgpu-edit.h"
 
 /* Every element's text begins with '<' and its own name, and what is between is its content. */
 static void check_spans(const VgpuDocument *document)
@@ -207,6 +208,20 @@ static void test_domain(void **state)
     assert_string_equal(path, "/run/vgpud/vm/6f1e1b6e-27a5-4d6c-9f43-0d5c7c1d3a10.sock");
 }
 
+static void test_edit(void **state)
+{
+    g_autoptr(VgpuEdit) edit = vgpu_edit_new();
+
+    (void)state;
+    vgpu_edit_replace(edit, 4, 6, "");
+    vgpu_edit_replace(edit, 6, 6, "x");
+    vgpu_edit_replace(edit, 0, 1, "A");
+    vgpu_edit_replace(edit, 4, 4, "1"); /* goes before what is replaced there */
+    vgpu_edit_replace(edit, 6, 6, "y");
+    g_autofree char *changed = vgpu_edit_apply(edit, "abcdefgh", 8);
+    assert_string_equal(changed, "Abcd1xygh");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_edit),
         cmocka_unit_test(test_a_wrong_element_beside_a_device),
     };
 

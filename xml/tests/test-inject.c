@@ -161,6 +161,9 @@ static const char *const domains[] = {
     "\n</metadata>\n<os><type machine='q35'>hvm</type></os>%s%s</domain><!-- end -->",
     "\xef\xbb\xbf<domain type='kvm'><metadata><x xmlns='urn:x'>\n</x>" CONFIG "<y xmlns='urn:y'/>"
     "</metadata><os><type machine='pc'>hvm</type></os>%s%s\n<!-- last --></domain>",
+    /* The prefix that libvirt uses, for a namespace that is nearly QEMU's. */
+    "<domain type='kvm' xmlns:qemu='http://libvirt-org/schemas/domain/qemu/1.0'>\n<metadata>" CONFIG
+    "</metadata><os><type>hvm</type></os>%s%s\n<qemu:commandline/></domain>",
 };
 
 /* @text with each "\n" as @newline and each space of indentation as @space. */
@@ -267,6 +270,8 @@ static void test_place(void **state)
         {"q35", "", DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x2\"}"), "\"addr\":\"0x10\""},
         {"pc", "", DEVICE("{\"id\":\"vgpu0\",\"bus\":\"pci.0\",\"addr\":\"0x12\"}"),
          "\"addr\":\"0x12\""},
+        {"pc", "", DEVICE("{\"id\":\"vgpu0\",\"bus\":\"pci.1\",\"addr\":\"0x12\"}"),
+         "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
         /* A machine that was changed from q35 to pc. */
         {"pc", "",
          DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x10\"}")
@@ -393,6 +398,56 @@ static void test_whose_arguments(void **state)
     assert_string_equal(removed, only_foreign);
 }
 
+/* @xml with @text before the first @place. */
+static char *insert_before(const char *xml, const char *place, const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(xml, place, 2);
+
+    assert_int_equal(g_strv_length(parts), 2);
+    return g_strconcat(parts[0], text, place, parts[1], NULL);
+}
+
+/* What the administrator has put into elements of ours stays, and so does what it needs. */
+static void test_foreign_in_ours(void **state)
+{
+    g_autofree char *original = load(data, "libvirt-q35.xml");
+    g_autofree char *injected = load(data, "libvirt-q35-injected.xml");
+    g_autofree char *with_arg =
+        insert_before(injected, "</qemu:commandline>", "  <qemu:arg value='-S'/>\n  ");
+    g_autofree char *with_arg_removed = take_out(with_arg);
+    g_autofree char *with_override = insert_before(injected, "</domain>", "  <qemu:override/>\n");
+    g_autofree char *with_override_removed = take_out(with_override);
+    static const char no_devices[] =
+        "<domain type='kvm'>\n<metadata>" CONFIG "</metadata><os><type>hvm</type></os>\n</domain>";
+    g_autofree char *devices_injected = inject_as(no_devices, &usual);
+    g_autofree char *with_disk = insert_before(devices_injected, "</devices>", "<disk/>");
+    g_autofree char *with_disk_removed = take_out(with_disk);
+
+    (void)state;
+    assert_has(with_arg_removed, "<domain type='qemu' xmlns:qemu='" QEMU_NS "'>");
+    assert_has(with_arg_removed, "<qemu:arg value='-S'/>\n  </qemu:commandline>\n</domain>");
+    assert_has_not(with_arg_removed, "vgpu0");
+    assert_has(with_override_removed, "<domain type='qemu' xmlns:qemu='" QEMU_NS "'>");
+    assert_has(with_override_removed, "<qemu:override/>");
+    assert_has_not(with_override_removed, "commandline");
+    assert_has_not(original, "xmlns:qemu");
+    assert_has(with_disk_removed, "<devices><disk/></devices>\n</domain>");
+}
+
+/* Ours in two elements is not right, although libvirt would read it so. */
+static void test_ours_torn_apart(void **state)
+{
+    g_autofree char *xml = domain_with("pc", "", "");
+    g_autofree char *injected = inject_as(xml, &usual);
+    g_autofree char *torn =
+        insert_before(injected, ARG("-device"), "</qemu:commandline><qemu:commandline>");
+    g_autofree char *again = inject_as(torn, &usual);
+
+    (void)state;
+    assert_has(again,
+               "vm-id\":3}'/>\n    </qemu:commandline><qemu:commandline></qemu:commandline>");
+}
+
 /* The administrator changed the emulator after us: theirs is the original from then on. */
 static void test_emulator_changed(void **state)
 {
@@ -465,6 +520,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_other_errors),
+        cmocka_unit_test(test_foreign_in_ours),
+        cmocka_unit_test(test_ours_torn_apart),
         cmocka_unit_test(test_clone),
         cmocka_unit_test(test_whose_arguments),
         cmocka_unit_test(test_emulator_changed),

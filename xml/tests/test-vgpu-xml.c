@@ -149,7 +149,7 @@ static void test_errors(void **state)
     assert_int_equal(no_element.status, 1);
     assert_has(no_element.errors, "stdin: the domain has no element <vgpu:vgpu ");
     for (gsize i = 0; i < G_N_ELEMENTS(usages); i++) {
-        g_auto(Result) result = run(usages[i], "<domain/>", NULL);
+        g_auto(Result) result = run(usages[i], NULL, NULL);
         assert_int_equal(result.status, 2);
         assert_string_equal(result.output, "");
         assert_has(result.errors, "Try 'vgpu-xml --help'");
