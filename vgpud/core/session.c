@@ -68,6 +68,17 @@ void vgpu_session_unref(VgpuSession *session)
     g_free(session);
 }
 
+static void tell(const VgpuSessions *sessions, VgpuSession *session, VgpuSessionNews news)
+{
+    if (sessions != NULL && sessions->watcher != NULL)
+        sessions->watcher(session, news, sessions->watcher_data);
+}
+
+void vgpu_session_changed(VgpuSession *session)
+{
+    tell(session->sessions, session, VGPU_SESSION_NEWS_CHANGED);
+}
+
 void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state)
 {
     if (session->state == state)
@@ -76,6 +87,7 @@ void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state)
     session->state = state;
     if (state == VGPU_SESSION_ENDED)
         give_place_back(session);
+    vgpu_session_changed(session);
 }
 
 const char *vgpu_session_state_name(VgpuSessionState state)
@@ -91,8 +103,17 @@ VgpuSessions *vgpu_sessions_new(void)
     return sessions;
 }
 
+/* Nobody is told: the registry itself goes. */
+static void leave(gpointer key G_GNUC_UNUSED, gpointer value, gpointer data G_GNUC_UNUSED)
+{
+    VgpuSession *session = value;
+
+    session->sessions = NULL;
+}
+
 void vgpu_sessions_free(VgpuSessions *sessions)
 {
+    g_hash_table_foreach(sessions->by_uuid, leave, NULL);
     g_hash_table_unref(sessions->by_uuid);
     g_free(sessions);
 }
@@ -102,11 +123,24 @@ void vgpu_sessions_add(VgpuSessions *sessions, VgpuSession *session)
     gboolean added =
         g_hash_table_insert(sessions->by_uuid, session->uuid, vgpu_session_ref(session));
     g_assert(added);
+    session->sessions = sessions;
+    tell(sessions, session, VGPU_SESSION_NEWS_ADDED);
 }
 
 void vgpu_sessions_remove(VgpuSessions *sessions, const char *uuid)
 {
-    g_hash_table_remove(sessions->by_uuid, uuid);
+    g_autoptr(VgpuSession) session = NULL;
+
+    if (!g_hash_table_steal_extended(sessions->by_uuid, uuid, NULL, (gpointer *)&session))
+        return;
+    session->sessions = NULL;
+    tell(sessions, session, VGPU_SESSION_NEWS_REMOVED);
+}
+
+void vgpu_sessions_watch(VgpuSessions *sessions, VgpuSessionWatcher watcher, gpointer user_data)
+{
+    sessions->watcher = watcher;
+    sessions->watcher_data = user_data;
 }
 
 VgpuSession *vgpu_sessions_by_uuid(const VgpuSessions *sessions, const char *uuid)

@@ -27,11 +27,14 @@ typedef enum {
  */
 #define VGPU_VM_ID_MAX 1000000u
 
+typedef struct VgpuSessions VgpuSessions;
+
 typedef struct {
     gatomicrefcount references;
-    char *uuid;    /* canonical lower-case text: the key */
-    char *name;    /* libvirt's name for it, for people */
-    guint32 vm_id; /* 1..VGPU_VM_ID_MAX */
+    VgpuSessions *sessions; /* that it is one of; NULL: none yet, or no longer */
+    char *uuid;             /* canonical lower-case text: the key */
+    char *name;             /* libvirt's name for it, for people */
+    guint32 vm_id;          /* 1..VGPU_VM_ID_MAX */
     char pool;
     enum vgpu_priority priority;
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */
@@ -60,21 +63,38 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuSession, vgpu_session_unref)
 /*
  * vgpu_session_set_state:
  * The one place where a state changes. A change that the table in session.c does not allow is a bug
- * of ours: it is asserted. ENDED gives the place back to the pool.
+ * of ours: it is asserted. ENDED gives the place back to the pool. Tells the watcher.
  */
 void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state);
+
+/* Tells the watcher. To be called by whoever has changed another field than the state. */
+void vgpu_session_changed(VgpuSession *session);
 
 /* "reserved", "linked", "serving", "quarantined", "ended". */
 const char *vgpu_session_state_name(VgpuSessionState state);
 
+typedef enum {
+    VGPU_SESSION_NEWS_ADDED,
+    VGPU_SESSION_NEWS_CHANGED, /* state, pool, priority, place, a process, or a fault; or nothing */
+    VGPU_SESSION_NEWS_REMOVED, /* it is no longer in the registry, but still whole */
+} VgpuSessionNews;
+
+/* It may come in the middle of a change: look at @session, do not act on it. */
+typedef void (*VgpuSessionWatcher)(VgpuSession *session, VgpuSessionNews news, gpointer user_data);
+
 /* The sessions that there are, by UUID. Each holds one reference. */
-typedef struct {
+struct VgpuSessions {
     GHashTable *by_uuid;
-} VgpuSessions;
+    VgpuSessionWatcher watcher; /* NULL: nobody watches */
+    gpointer watcher_data;
+};
 
 VgpuSessions *vgpu_sessions_new(void);
 void vgpu_sessions_free(VgpuSessions *sessions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuSessions, vgpu_sessions_free)
+
+/* From now on @watcher hears of every change; NULL: nobody does. There is one at most. */
+void vgpu_sessions_watch(VgpuSessions *sessions, VgpuSessionWatcher watcher, gpointer user_data);
 
 /* Takes a reference. There must be none of this UUID yet. */
 void vgpu_sessions_add(VgpuSessions *sessions, VgpuSession *session);

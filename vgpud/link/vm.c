@@ -109,7 +109,9 @@ static void quarantine(VgpuVm *self)
 static void count_fault(VgpuVm *self)
 {
     vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
-    if (vgpu_faults_add(&self->session->faults, g_get_monotonic_time()))
+    gboolean too_many = vgpu_faults_add(&self->session->faults, g_get_monotonic_time());
+    vgpu_session_changed(self->session);
+    if (too_many)
         quarantine(self);
     else
         start_worker(self);
@@ -194,6 +196,7 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, VgpuMe
         session->pool = pool;
         session->member = member;
     }
+    vgpu_session_changed(session);
     announce(self);
     start_worker(self);
 }
@@ -217,6 +220,7 @@ static void watch_qemu(VgpuVm *self, pid_t pid, int pidfd)
     self->qemu_pidfd = pidfd;
     self->qemu_source = g_unix_fd_add(pidfd, G_IO_IN, on_qemu_ended, self);
     self->session->qemu_pid = pid;
+    vgpu_session_changed(self->session);
 }
 
 gboolean vgpu_vm_adopt(VgpuVm *self, GError **error)

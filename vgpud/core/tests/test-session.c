@@ -72,12 +72,64 @@ static void test_registry(void **state)
     assert_string_equal(web->name, "web"); /* our reference holds it */
 }
 
+typedef struct {
+    guint added, changed, removed;
+    VgpuSessionState state; /* when it was last told */
+} Seen;
+
+static void on_news(VgpuSession *session, VgpuSessionNews news, gpointer user_data)
+{
+    Seen *seen = user_data;
+
+    seen->added += news == VGPU_SESSION_NEWS_ADDED;
+    seen->changed += news == VGPU_SESSION_NEWS_CHANGED;
+    seen->removed += news == VGPU_SESSION_NEWS_REMOVED;
+    seen->state = session->state;
+}
+
+static void test_watcher(void **state)
+{
+    (void)state;
+    VgpuMember member = {.used = 1};
+    VgpuSessions *sessions = vgpu_sessions_new();
+    g_autoptr(VgpuSession) web = make(UUID_1, "web", 7, &member);
+    Seen seen = {0};
+
+    vgpu_session_set_state(web, VGPU_SESSION_LINKED); /* nobody's yet */
+    vgpu_sessions_watch(sessions, on_news, &seen);
+    vgpu_sessions_add(sessions, web);
+    assert_int_equal(seen.added, 1);
+    assert_int_equal(seen.changed, 0);
+    vgpu_session_set_state(web, VGPU_SESSION_LINKED); /* is that already */
+    assert_int_equal(seen.changed, 0);
+    vgpu_session_set_state(web, VGPU_SESSION_SERVING);
+    assert_int_equal(seen.changed, 1);
+    assert_int_equal(seen.state, VGPU_SESSION_SERVING);
+    vgpu_session_changed(web);
+    assert_int_equal(seen.changed, 2);
+
+    vgpu_sessions_remove(sessions, UUID_2);
+    assert_int_equal(seen.removed, 0);
+    vgpu_sessions_remove(sessions, UUID_1);
+    assert_int_equal(seen.removed, 1);
+    vgpu_session_changed(web);
+    assert_int_equal(seen.changed, 2);
+
+    vgpu_sessions_add(sessions, web);
+    vgpu_sessions_watch(sessions, NULL, NULL);
+    vgpu_session_changed(web);
+    assert_int_equal(seen.changed, 2);
+    vgpu_sessions_free(sessions);
+    vgpu_session_changed(web); /* our reference outlives the registry */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_a_lost_reference_gives_the_place_back),
         cmocka_unit_test(test_registry),
+        cmocka_unit_test(test_watcher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
