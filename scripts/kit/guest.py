@@ -103,6 +103,10 @@ class Guest:
 
     def start(self):
         virsh("start", self.name)
+        self.connect()
+
+    def connect(self):
+        """The second half of start(), for a domain that came up in another way."""
         if not select.select([self._listener], [], [], 30)[0]:
             raise GuestError(f"{self.name}: QEMU did not connect its serial port")
         self.connection, _ = self._listener.accept()
