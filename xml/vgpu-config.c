@@ -11,6 +11,20 @@ void vgpu_config_free(VgpuConfig *config)
     g_free(config);
 }
 
+VgpuConfig *vgpu_config_copy(const VgpuConfig *config)
+{
+    VgpuConfig *copy = g_new(VgpuConfig, 1);
+
+    *copy = *config;
+    return copy;
+}
+
+char *vgpu_config_format(const VgpuConfig *config)
+{
+    return g_strdup_printf("<vgpu pool=\"%c\" priority=\"%s\"/>", config->pool,
+                           vgpu_priority_name(config->priority));
+}
+
 gboolean vgpu_config_equal(const VgpuConfig *a, const VgpuConfig *b)
 {
     if (a == NULL || b == NULL)

@@ -16,6 +16,14 @@ typedef struct {
 void vgpu_config_free(VgpuConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuConfig, vgpu_config_free)
 
+VgpuConfig *vgpu_config_copy(const VgpuConfig *config);
+
+/*
+ * The element for virDomainSetMetadata(), which adds the namespace: <vgpu pool="A"
+ * priority="high"/>. Owned by the caller.
+ */
+char *vgpu_config_format(const VgpuConfig *config);
+
 /*
  * Reads the element from the domain XML at @xml, @length bytes.
  * Returns TRUE and a new *config; TRUE and NULL when the domain has no element of our namespace;

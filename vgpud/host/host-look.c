@@ -130,21 +130,21 @@ static char *define(VgpuHostLook *self, virDomainPtr domain, const char *uuid, c
     return dump_definition(self, domain, uuid);
 }
 
-static void look_at_definition(VgpuHostLook *self, virDomainPtr domain, const char *uuid,
-                               gboolean may_number)
+static gboolean look_at_definition(VgpuHostLook *self, virDomainPtr domain, const char *uuid,
+                                   gboolean may_number)
 {
     g_autofree char *xml = dump_definition(self, domain, uuid);
     g_autoptr(GError) error = NULL;
 
     if (xml == NULL)
-        return;
+        return FALSE;
     if (!vgpu_domain_xml_mentions_us(xml, strlen(xml))) {
         if (!g_hash_table_contains(self->running, uuid))
             vgpu_reconciler_forget(self->reconciler, uuid);
-        return;
+        return TRUE;
     }
     if (virDomainIsPersistent(domain) != 1)
-        return;
+        return TRUE;
 
     for (guint tries = 0; xml != NULL; tries++) {
         g_auto(VgpuReconcilePlan) plan = {0};
@@ -158,26 +158,27 @@ static void look_at_definition(VgpuHostLook *self, virDomainPtr domain, const ch
         if (error != NULL)
             complain(self, uuid, virDomainGetName(domain), error->message);
         if (verdict != VGPU_RECONCILE_DEFINE || error != NULL)
-            return;
+            return verdict == VGPU_RECONCILE_RIGHT || verdict == VGPU_RECONCILE_LATER;
 
         char *next = define(self, domain, uuid, xml, &plan);
         g_free(xml);
         xml = next;
     }
+    return FALSE;
 }
 
-void vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may_number)
+gboolean vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may_number)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
 
     if (virDomainGetUUIDString(domain, uuid) < 0)
-        return;
+        return TRUE;
     /* First: the number that a running VM has is the one that it keeps. */
     if (virDomainGetID(domain) != (unsigned int)-1)
         look_at_running(self, domain, uuid);
     else
         not_running(self, uuid);
-    look_at_definition(self, domain, uuid, may_number);
+    return look_at_definition(self, domain, uuid, may_number);
 }
 
 void vgpu_host_look_at_uuid(VgpuHostLook *self, const char *uuid)
@@ -217,9 +218,10 @@ static void forget_missing(VgpuHostLook *self, virDomainPtr *domains, int count)
     }
 }
 
-gboolean vgpu_host_look_at_all(VgpuHostLook *self)
+gboolean vgpu_host_look_at_all(VgpuHostLook *self, guint *left)
 {
     virDomainPtr *domains = NULL;
+    guint wrong = 0;
     int count = virConnectListAllDomains(self->connection, &domains, 0);
 
     if (count < 0) {
@@ -237,10 +239,13 @@ gboolean vgpu_host_look_at_all(VgpuHostLook *self)
         /* New numbers wait until each number that there is has been seen. */
         if (!vgpu_host_work_is_over(self->shared->work) &&
             virDomainGetUUIDString(domains[i], uuid) == 0 &&
-            vgpu_host_work_begin(self->shared->work, uuid))
-            vgpu_host_look_at(self, domains[i], FALSE);
+            (!vgpu_host_work_begin(self->shared->work, uuid) ||
+             !vgpu_host_look_at(self, domains[i], FALSE)))
+            wrong++;
         virDomainFree(domains[i]);
     }
     free(domains);
+    if (left != NULL)
+        *left = wrong;
     return !vgpu_host_work_is_over(self->shared->work);
 }

@@ -23,15 +23,17 @@ void vgpu_host_look_clear(VgpuHostLook *self);
 
 /*
  * Looks at @domain, whose work has begun. @may_number as in vgpu_reconciler_plan(); a domain that
- * must wait for its number is added to the work again.
+ * must wait for its number is added to the work again. Returns FALSE when its definition is not as
+ * it should be.
  */
-void vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may_number);
+gboolean vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may_number);
 
 /* The same for a UUID that may be gone. */
 void vgpu_host_look_at_uuid(VgpuHostLook *self, const char *uuid);
 
 /*
- * Looks at all domains; forgets those that are gone. Returns FALSE when the connection was lost, or
- * libvirt could not list them.
+ * Looks at all domains; forgets those that are gone. *left, unless NULL, is how many definitions
+ * are not as they should be after it. Returns FALSE when the connection was lost, or libvirt could
+ * not list them.
  */
-gboolean vgpu_host_look_at_all(VgpuHostLook *self);
+gboolean vgpu_host_look_at_all(VgpuHostLook *self, guint *left);

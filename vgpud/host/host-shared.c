@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-shared.h"
 
+#include "host-order.h"
+
 typedef struct {
     VgpuHostShared *shared;
     VgpuHostNews news;
@@ -41,6 +43,7 @@ static void parcel_free(gpointer data)
 
     g_free(parcel->news.text);
     g_clear_pointer(&parcel->news.live, vgpu_domain_free);
+    g_clear_pointer(&parcel->news.order, vgpu_host_order_free);
     vgpu_host_shared_unref(parcel->shared);
     g_free(parcel);
 }
@@ -54,13 +57,12 @@ static gboolean deliver(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-void vgpu_host_shared_post(VgpuHostShared *shared, VgpuHostNewsKind kind, char *text,
-                           VgpuDomain *live)
+static void post(VgpuHostShared *shared, VgpuHostNews news)
 {
     Parcel *parcel = g_new0(Parcel, 1);
 
     parcel->shared = vgpu_host_shared_ref(shared);
-    parcel->news = (VgpuHostNews){.kind = kind, .text = text, .live = live};
+    parcel->news = news;
 
     /*
      * A source, not g_main_context_invoke(): that one runs the function at once, in the worker
@@ -70,4 +72,15 @@ void vgpu_host_shared_post(VgpuHostShared *shared, VgpuHostNewsKind kind, char *
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     g_source_set_callback(source, deliver, parcel, parcel_free);
     g_source_attach(source, NULL);
+}
+
+void vgpu_host_shared_post(VgpuHostShared *shared, VgpuHostNewsKind kind, char *text,
+                           VgpuDomain *live)
+{
+    post(shared, (VgpuHostNews){.kind = kind, .text = text, .live = live});
+}
+
+void vgpu_host_shared_post_done(VgpuHostShared *shared, VgpuHostOrder *order)
+{
+    post(shared, (VgpuHostNews){.kind = VGPU_HOST_NEWS_DONE, .order = order});
 }

@@ -17,12 +17,14 @@ typedef enum {
     VGPU_HOST_NEWS_RUNNING,      /* live */
     VGPU_HOST_NEWS_STOPPED,      /* text: UUID */
     VGPU_HOST_NEWS_SCANNED,
+    VGPU_HOST_NEWS_DONE, /* order */
 } VgpuHostNewsKind;
 
 typedef struct {
     VgpuHostNewsKind kind;
     char *text;
     VgpuDomain *live;
+    VgpuHostOrder *order;
 } VgpuHostNews;
 
 typedef struct {
@@ -46,3 +48,6 @@ void vgpu_host_shared_unref(VgpuHostShared *shared);
 /* Brings news to the main thread, in the order of the calls. Takes @text and @live over. */
 void vgpu_host_shared_post(VgpuHostShared *shared, VgpuHostNewsKind kind, char *text,
                            VgpuDomain *live);
+
+/* The same for an order that is carried out or refused. Takes it over. */
+void vgpu_host_shared_post_done(VgpuHostShared *shared, VgpuHostOrder *order);

@@ -3,6 +3,7 @@
 
 #include "host-events.h"
 #include "host-look.h"
+#include "host-order.h"
 
 /* Between two tries to connect: doubled from the first to the last. */
 #define FIRST_DELAY_MS 1000u
@@ -76,6 +77,25 @@ static gboolean connect_libvirt(Thread *self)
     return vgpu_host_events_register(&self->events, self->look.connection, self->shared);
 }
 
+static void carry_out_order(Thread *self)
+{
+    VgpuHostOrder *order = vgpu_host_work_take_order(self->shared->work);
+
+    vgpu_host_order_execute(order, &self->look);
+    vgpu_host_shared_post_done(self->shared, order);
+}
+
+/* What was asked for while there was a connection: too late, and not to be done at some time. */
+static void refuse_orders(Thread *self)
+{
+    VgpuHostOrder *order;
+
+    while ((order = vgpu_host_work_take_order(self->shared->work)) != NULL) {
+        vgpu_host_order_refuse(order, self->said != NULL ? self->said : "vgpud ends");
+        vgpu_host_shared_post_done(self->shared, order);
+    }
+}
+
 /* Works for as long as the connection lasts. */
 static void serve(Thread *self)
 {
@@ -83,7 +103,7 @@ static void serve(Thread *self)
 
     g_clear_pointer(&self->said, g_free);
     vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_CONNECTED, describe(self), NULL);
-    if (!vgpu_host_look_at_all(&self->look))
+    if (!vgpu_host_look_at_all(&self->look, NULL))
         return;
     vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_SCANNED, NULL, NULL);
     self->delay_ms = FIRST_DELAY_MS;
@@ -99,7 +119,9 @@ static void serve(Thread *self)
         }
         if (task == VGPU_HOST_TASK_LOOK)
             vgpu_host_look_at_uuid(&self->look, uuid);
-    } while (task == VGPU_HOST_TASK_LOOK);
+        else if (task == VGPU_HOST_TASK_ORDER)
+            carry_out_order(self);
+    } while (task == VGPU_HOST_TASK_LOOK || task == VGPU_HOST_TASK_ORDER);
 }
 
 static void say_disconnected(Thread *self, const char *reason)
@@ -130,6 +152,7 @@ static gpointer run(gpointer data)
         disconnect(&self);
         if (reason != NULL)
             say_disconnected(&self, reason);
+        refuse_orders(&self);
         delay_ms = self.delay_ms;
         self.delay_ms = MIN(2 * delay_ms, LAST_DELAY_MS);
     } while (vgpu_host_work_sleep(self.shared->work, delay_ms));

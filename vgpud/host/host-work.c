@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-work.h"
 
+#include "host-order.h"
+
 struct VgpuHostWork {
     GMutex lock;
     GCond changed;
     GQueue order;        /* char *: UUIDs to look at, each once; owned by `waiting` */
     GHashTable *waiting; /* char * -> its link in `order` */
+    GQueue orders;       /* VgpuHostOrder * */
     GHashTable *held;    /* char * -> TRUE when something came up meanwhile */
     char *loss;          /* why the connection is lost; NULL: it is not */
     gboolean quit;
@@ -19,6 +22,7 @@ VgpuHostWork *vgpu_host_work_new(void)
     g_mutex_init(&work->lock);
     g_cond_init(&work->changed);
     g_queue_init(&work->order);
+    g_queue_init(&work->orders);
     work->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     work->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return work;
@@ -27,6 +31,7 @@ VgpuHostWork *vgpu_host_work_new(void)
 void vgpu_host_work_free(VgpuHostWork *work)
 {
     g_queue_clear(&work->order);
+    g_queue_clear_full(&work->orders, (GDestroyNotify)vgpu_host_order_free);
     g_hash_table_unref(work->waiting);
     g_hash_table_unref(work->held);
     g_free(work->loss);
@@ -139,6 +144,8 @@ static VgpuHostTask next_locked(VgpuHostWork *work, char **uuid)
         return VGPU_HOST_TASK_QUIT;
     if (work->loss != NULL)
         return VGPU_HOST_TASK_LOST;
+    if (!g_queue_is_empty(&work->orders))
+        return VGPU_HOST_TASK_ORDER;
     if (g_queue_is_empty(&work->order))
         return VGPU_HOST_TASK_NONE;
 
@@ -156,6 +163,21 @@ VgpuHostTask vgpu_host_work_take(VgpuHostWork *work, gboolean wait, char **uuid)
     while ((task = next_locked(work, uuid)) == VGPU_HOST_TASK_NONE && wait)
         g_cond_wait(&work->changed, &work->lock);
     return task;
+}
+
+void vgpu_host_work_order(VgpuHostWork *work, VgpuHostOrder *order)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
+
+    g_queue_push_tail(&work->orders, order);
+    g_cond_broadcast(&work->changed);
+}
+
+VgpuHostOrder *vgpu_host_work_take_order(VgpuHostWork *work)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&work->lock);
+
+    return g_queue_pop_head(&work->orders);
 }
 
 gboolean vgpu_host_work_is_over(VgpuHostWork *work)

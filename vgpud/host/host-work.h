@@ -9,12 +9,14 @@
 #include <glib.h>
 
 typedef struct VgpuHostWork VgpuHostWork;
+typedef struct VgpuHostOrder VgpuHostOrder;
 
 typedef enum {
-    VGPU_HOST_TASK_NONE, /* nothing to do, and it was not asked to wait */
-    VGPU_HOST_TASK_LOOK, /* look at one domain */
-    VGPU_HOST_TASK_LOST, /* the connection is gone */
-    VGPU_HOST_TASK_QUIT, /* end the thread */
+    VGPU_HOST_TASK_NONE,  /* nothing to do, and it was not asked to wait */
+    VGPU_HOST_TASK_LOOK,  /* look at one domain */
+    VGPU_HOST_TASK_ORDER, /* an order waits */
+    VGPU_HOST_TASK_LOST,  /* the connection is gone */
+    VGPU_HOST_TASK_QUIT,  /* end the thread */
 } VgpuHostTask;
 
 VgpuHostWork *vgpu_host_work_new(void);
@@ -43,10 +45,16 @@ void vgpu_host_work_lose(VgpuHostWork *work, const char *reason);
 char *vgpu_host_work_loss(VgpuHostWork *work);
 
 /*
- * What to do next: QUIT before LOST before LOOK, the domain that waits longest first. For LOOK,
- * *uuid is the caller's, and the domain has begun. @wait: sleep until there is something.
+ * What to do next: QUIT before LOST before ORDER before LOOK, the domain that waits longest first.
+ * For LOOK, *uuid is the caller's, and the domain has begun. @wait: sleep until there is something.
  */
 VgpuHostTask vgpu_host_work_take(VgpuHostWork *work, gboolean wait, char **uuid);
+
+/* Leaves an order, which the work then owns. */
+void vgpu_host_work_order(VgpuHostWork *work, VgpuHostOrder *order);
+
+/* The order that waits longest, the caller's then; NULL: none does. */
+VgpuHostOrder *vgpu_host_work_take_order(VgpuHostWork *work);
 
 /* TRUE when a long piece of work should be broken off: QUIT or LOST is waiting. */
 gboolean vgpu_host_work_is_over(VgpuHostWork *work);

@@ -4,6 +4,7 @@
 #include <libxml/parser.h>
 
 #include "host-libvirt.h"
+#include "host-order.h"
 #include "host-shared.h"
 #include "host-thread.h"
 
@@ -16,6 +17,7 @@ struct VgpuHost {
     gpointer user_data;
     GThread *thread; /* NULL: not started */
     gboolean connected;
+    gboolean detached;
     char *description;
 };
 
@@ -65,6 +67,12 @@ static void receive(gpointer receiver, const VgpuHostNews *news)
     case VGPU_HOST_NEWS_SCANNED:
         if (host->listener.scanned != NULL)
             host->listener.scanned(host->user_data);
+        break;
+    case VGPU_HOST_NEWS_DONE:
+        if (news->order->kind != VGPU_HOST_ORDER_SET_ELEMENT && news->order->executed)
+            host->detached = news->order->kind == VGPU_HOST_ORDER_DETACH_ALL;
+        if (news->order->done != NULL)
+            news->order->done(news->order->error, news->order->user_data);
         break;
     }
 }
@@ -116,6 +124,38 @@ void vgpu_host_hold(VgpuHost *host, const char *uuid)
 void vgpu_host_resume(VgpuHost *host, const char *uuid)
 {
     vgpu_host_work_resume(host->shared->work, uuid);
+}
+
+static void give_order(VgpuHost *host, VgpuHostOrder *order)
+{
+    if (host->connected) {
+        vgpu_host_work_order(host->shared->work, order);
+        return;
+    }
+    vgpu_host_order_refuse(order, host->description);
+    vgpu_host_shared_post_done(host->shared, order);
+}
+
+void vgpu_host_set_element(VgpuHost *host, const char *domain, const VgpuConfig *config,
+                           VgpuHostDone done, gpointer user_data)
+{
+    give_order(host,
+               vgpu_host_order_new(VGPU_HOST_ORDER_SET_ELEMENT, domain, config, done, user_data));
+}
+
+void vgpu_host_detach_all(VgpuHost *host, VgpuHostDone done, gpointer user_data)
+{
+    give_order(host, vgpu_host_order_new(VGPU_HOST_ORDER_DETACH_ALL, NULL, NULL, done, user_data));
+}
+
+void vgpu_host_attach_all(VgpuHost *host, VgpuHostDone done, gpointer user_data)
+{
+    give_order(host, vgpu_host_order_new(VGPU_HOST_ORDER_ATTACH_ALL, NULL, NULL, done, user_data));
+}
+
+gboolean vgpu_host_is_detached(const VgpuHost *host)
+{
+    return host->detached;
 }
 
 gboolean vgpu_host_is_connected(const VgpuHost *host)

@@ -35,9 +35,9 @@ typedef struct {
     /*
      * A domain runs and has our device (live->device is set, as are live->uuid and live->name).
      * live->config is what its live metadata asks for now: NULL when the element was taken out of
-     * it, or is wrong (live->config_error). Comes for every such domain between connected(TRUE) and scanned(), and later whenever a
-     * running one may have changed; also when nothing has. @live is the callee's only during the
-     * call.
+     * it, or is wrong (live->config_error). Comes for every such domain between connected(TRUE) and
+     * scanned(), and later whenever a running one may have changed; also when nothing has. @live is
+     * the callee's only during the call.
      */
     void (*running)(const VgpuDomain *live, gpointer user_data);
 
@@ -84,6 +84,47 @@ void vgpu_host_hold(VgpuHost *host, const char *uuid);
 
 /* Ends a hold. STARTED and STOPPED events do so by themselves; not held: nothing happens. */
 void vgpu_host_resume(VgpuHost *host, const char *uuid);
+
+/*
+ * What an operator asks for. Each is carried out in the worker thread, and its @done, which may be
+ * NULL, is called once, later, in the main thread: @error NULL: it is done. Without a connection it
+ * is an error at once. None is called after vgpu_host_free().
+ */
+#define VGPU_HOST_ERROR (vgpu_host_error_quark())
+GQuark vgpu_host_error_quark(void);
+typedef enum {
+    VGPU_HOST_ERROR_NOT_CONNECTED, /* there is no connection to libvirt, or it was lost meanwhile */
+    VGPU_HOST_ERROR_NO_DOMAIN,     /* libvirt knows no such domain */
+    VGPU_HOST_ERROR_BUSY,          /* the domain is just starting */
+    VGPU_HOST_ERROR_FAILED,        /* libvirt refused */
+} VgpuHostError;
+
+typedef void (*VgpuHostDone)(const GError *error, gpointer user_data);
+
+/*
+ * vgpu_host_set_element:
+ * Writes @config as the vgpu element of @domain, a name or a UUID, in place of the one that it has;
+ * NULL takes it out. In the persistent definition, and in the running domain when it runs. What
+ * follows from it follows as from 'virsh metadata'; @done does not wait for that.
+ */
+void vgpu_host_set_element(VgpuHost *host, const char *domain, const VgpuConfig *config,
+                           VgpuHostDone done, gpointer user_data);
+
+/*
+ * vgpu_host_detach_all:
+ * Takes our device out of every definition: emulator, arguments, state element. The administrator's
+ * element stays; the definition is otherwise as it was before vgpud. Running VMs keep the device
+ * and are served. Until vgpu_host_attach_all(), or the next start of vgpud, a definition that still
+ * has, or again gets, something of ours loses it. An error also names how many could not be
+ * changed; those that were starting follow by themselves.
+ */
+void vgpu_host_detach_all(VgpuHost *host, VgpuHostDone done, gpointer user_data);
+
+/* Ends vgpu_host_detach_all(): puts our device into every definition that asks for it. */
+void vgpu_host_attach_all(VgpuHost *host, VgpuHostDone done, gpointer user_data);
+
+/* Whether detach_all, not attach_all, was carried out last. */
+gboolean vgpu_host_is_detached(const VgpuHost *host);
 
 gboolean vgpu_host_is_connected(const VgpuHost *host);
 

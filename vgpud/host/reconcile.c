@@ -10,6 +10,7 @@ struct VgpuReconciler {
     char *emulator;
     char *run_dir;
     VgpuVmIds *ids;
+    gboolean detached;
     GHashTable *complaints; /* UUID -> what was last said about it */
     GHashTable *given_up;   /* UUID -> checksum of the definition that could not be made right */
 };
@@ -38,6 +39,11 @@ void vgpu_reconciler_free(VgpuReconciler *self)
     g_hash_table_unref(self->complaints);
     g_hash_table_unref(self->given_up);
     g_free(self);
+}
+
+void vgpu_reconciler_set_detached(VgpuReconciler *self, gboolean detached)
+{
+    self->detached = detached;
 }
 
 void vgpu_reconcile_plan_clear(VgpuReconcilePlan *plan)
@@ -133,12 +139,12 @@ VgpuReconcileVerdict vgpu_reconciler_plan(VgpuReconciler *self, const char *uuid
         return settle(self, uuid);
     if (!vgpu_domain_parse(xml, strlen(xml), &domain, error))
         return VGPU_RECONCILE_FAILED;
-    if (domain->config_error != NULL) {
+    if (domain->config_error != NULL && !self->detached) {
         g_propagate_error(error, g_steal_pointer(&domain->config_error));
         return VGPU_RECONCILE_FAILED;
     }
 
-    if (domain->config == NULL) {
+    if (domain->config == NULL || self->detached) {
         made.xml = without_device(xml, &made.done, error);
     } else {
         guint32 vm_id = number_for(self, uuid, domain->device, may_number);

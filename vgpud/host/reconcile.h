@@ -39,6 +39,9 @@ typedef struct {
 void vgpu_reconcile_plan_clear(VgpuReconcilePlan *plan);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VgpuReconcilePlan, vgpu_reconcile_plan_clear)
 
+/* While TRUE no definition is to have anything of ours but the administrator's element. */
+void vgpu_reconciler_set_detached(VgpuReconciler *self, gboolean detached);
+
 /*
  * Judges @xml, the persistent definition of @uuid with its secrets. @may_number FALSE: give out no
  * new number, because not all domains that have one have been seen yet. Fills @plan for DEFINE.

@@ -194,6 +194,60 @@ static void a_domain_that_cannot_have_it_is_named(void **state)
     virConnectClose(connection);
 }
 
+static void on_done(const GError *error, gpointer what)
+{
+    say("%s: %s", (const char *)what, error != NULL ? error->message : "done");
+}
+
+static char *element_of(virDomainPtr domain)
+{
+    return virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, VGPU_XML_NAMESPACE,
+                                VIR_DOMAIN_AFFECT_CONFIG);
+}
+
+static void orders_are_carried_out(void **state)
+{
+    const VgpuConfig config = {.pool = 'B', .priority = VGPU_PRIORITY_HIGH};
+    g_autoptr(VgpuHost) host = NULL;
+
+    (void)state;
+    virConnectPtr connection = virConnectOpen("test:///default");
+    virDomainPtr domain = define(connection, "A");
+    started(&host, "test:///default");
+    vgpu_host_set_element(host, "vm", &config, on_done, "early");
+    await("early: there is no connection to libvirt: test:///default: not connected yet");
+    await("scanned");
+
+    vgpu_host_set_element(host, "no such one", &config, on_done, "unknown");
+    await("unknown: libvirt has no domain 'no such one'");
+    vgpu_host_set_element(host, UUID, &config, NULL, NULL);
+    vgpu_host_set_element(host, "vm", &config, on_done, "set");
+    await("set: done");
+    g_autofree char *element = element_of(domain);
+    assert_non_null(strstr(element, "pool=\"B\""));
+    assert_non_null(strstr(element, "priority=\"high\""));
+
+    vgpu_host_hold(host, UUID);
+    vgpu_host_set_element(host, UUID, NULL, on_done, "held");
+    await("held: the domain is being started right now");
+    vgpu_host_resume(host, UUID);
+    vgpu_host_set_element(host, UUID, NULL, on_done, "taken out");
+    await("taken out: done");
+    assert_null(element_of(domain));
+
+    assert_false(vgpu_host_is_detached(host));
+    vgpu_host_detach_all(host, on_done, "detach");
+    await("detach: done");
+    assert_true(vgpu_host_is_detached(host));
+    vgpu_host_attach_all(host, on_done, "attach");
+    await("attach: done");
+    assert_false(vgpu_host_is_detached(host));
+
+    assert_int_equal(virDomainUndefine(domain), 0);
+    virDomainFree(domain);
+    virConnectClose(connection);
+}
+
 static void says_once_why_it_cannot_connect(void **state)
 {
     g_autoptr(VgpuHost) host = NULL;
@@ -238,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(events_lead_to_looks, setup, teardown),
         cmocka_unit_test_setup_teardown(a_domain_that_cannot_have_it_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(orders_are_carried_out, setup, teardown),
         cmocka_unit_test_setup_teardown(says_once_why_it_cannot_connect, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_before_it_began, setup, teardown),
     };
