@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The promises of vgpu-inject.h, on the examples (argv[1]), on libvirt's own formatting (argv[2])
  * and on some thousand domains written in every way that XML allows. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "inject-helpers.h"
 #include "vgpu-domain.h"
-#include "vgpu-inject.h"
-
-#define CONFIG  "<vgpu:vgpu xmlns:vgpu=\"" VGPU_XML_NAMESPACE "\" pool=\"A\" priority=\"high\"/>"
-#define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
 
 static const char *examples, *data;
-
-static const VgpuInjection usual = {"/opt/vgpud/qemu-system-x86_64", "/run/vgpud/vm/1.sock", 3};
 
 static char *load(const char *folder, const char *name)
 {
@@ -28,16 +17,6 @@ static char *load(const char *folder, const char *name)
     return text;
 }
 
-static char *inject_as(const char *xml, const VgpuInjection *wanted)
-{
-    g_autoptr(GError) error = NULL;
-    char *injected = vgpu_domain_xml_inject(xml, strlen(xml), wanted, &error);
-
-    if (injected == NULL)
-        fail_msg("%s\n  gives: %s", xml, error->message);
-    return injected;
-}
-
 static char *take_out(const char *xml)
 {
     g_autoptr(GError) error = NULL;
@@ -46,12 +25,6 @@ static char *take_out(const char *xml)
     if (removed == NULL)
         fail_msg("%s\n  gives: %s", xml, error->message);
     return removed;
-}
-
-static void assert_has(const char *xml, const char *text)
-{
-    if (strstr(xml, text) == NULL)
-        fail_msg("%s\n  does not have: %s", xml, text);
 }
 
 static void assert_has_not(const char *xml, const char *text)
@@ -212,135 +185,6 @@ static void test_every_form(void **state)
             }
         }
     }
-}
-
-/* A domain with @devices_text and @arguments, machine @machine. */
-static char *domain_with(const char *machine, const char *devices_text, const char *arguments)
-{
-    return g_strdup_printf(
-        "<domain type='kvm' xmlns:qemu='" QEMU_NS "'>\n  <metadata>\n    " CONFIG
-        "\n  </metadata>\n  <os><type arch='x86_64' machine='%s'>hvm</type></os>\n"
-        "  <devices>%s</devices>\n  <qemu:commandline>%s</qemu:commandline>\n</domain>\n",
-        machine, devices_text, arguments);
-}
-
-#define PCI(slot)     "<d><address type='pci' domain='0' bus='0x00' slot='" slot "' function='1'/></d>"
-#define ARG(value)    "<qemu:arg value='" value "'/>"
-#define DEVICE(value) ARG("-device") ARG(value)
-
-static void test_place(void **state)
-{
-    static const struct {
-        const char *machine, *devices, *arguments, *expected;
-    } places[] = {
-        {"q35", "", "", "\"addr\":\"0x10\",\"chassis\":240,\"port\":128}"},
-        {"pc-q35-9.2", "", "", "\"addr\":\"0x10\",\"chassis\":240,\"port\":128}"},
-        {"pc", "", "", "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
-        {"pc-i440fx-2.12", "", "", "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
-        /* Taken by a device of libvirt: decimal is as good as hexadecimal. */
-        {"q35", PCI("0x10"), "", "\"addr\":\"0x11\",\"chassis\":240,\"port\":136}"},
-        {"q35", PCI("16") PCI("0x12") PCI("0x11"), "", "\"addr\":\"0x13\""},
-        {"pc", PCI("0x1f") PCI("0x1d"), "", "\"addr\":\"0x1e\""},
-        /* Not on bus 0 of domain 0, or no PCI address of the guest. */
-        {"q35", "<d><address type='pci' bus='0x01' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
-        {"q35", "<d><address type='pci' domain='1' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
-        {"q35", "<d><address type='usb' bus='0' slot='0x10'/></d>", "", "\"addr\":\"0x10\""},
-        {"q35", "<d><source><address type='pci' slot='0x10'/></source></d>", "",
-         "\"addr\":\"0x10\""},
-        {"q35", "<d><address type='pci' slot='0x10'/></d>", "", "\"addr\":\"0x11\""},
-        /* Taken by a foreign argument, in each notation of QEMU. */
-        {"q35", "", DEVICE("edu,bus=pcie.0,addr=10"), "\"addr\":\"0x11\""},
-        {"q35", "", DEVICE("edu,addr=0x10.3"), "\"addr\":\"0x11\""},
-        {"q35", "", DEVICE("{\"driver\":\"edu\",\"addr\":\"10\"}"), "\"addr\":\"0x11\""},
-        {"q35", "", DEVICE("{\"driver\":\"edu\",\"addr\":129}"), "\"addr\":\"0x11\""},
-        {"q35", "", ARG("--device") ARG("edu,addr=0x10"), "\"addr\":\"0x11\""},
-        {"q35", "", DEVICE("edu,bus=other,addr=0x10"), "\"addr\":\"0x10\""},
-        {"q35", "", DEVICE("edu,id=a,,addr=0x10"), "\"addr\":\"0x10\""},
-        {"q35", "", ARG("-append") ARG("edu,addr=0x10"), "\"addr\":\"0x10\""},
-        {"pc", "", DEVICE("edu,bus=pci.0,addr=1f"), "\"addr\":\"0x1e\""},
-        /* Chassis numbers. */
-        {"q35", "<controller><target chassis='240'/></controller>", "",
-         "\"addr\":\"0x10\",\"chassis\":241,"},
-        {"q35", "<controller><target chassis='0xf0'/></controller>",
-         DEVICE("{\"driver\":\"pcie-root-port\",\"chassis\":241}"), "\"chassis\":242,"},
-        /* Ours is there already: kept where it is, while that is free and in our range. */
-        {"q35", "", DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x14\",\"chassis\":250}"),
-         "\"addr\":\"0x14\",\"chassis\":250,\"port\":160}"},
-        {"q35", PCI("0x14"), DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x14\"}"), "\"addr\":\"0x10\""},
-        {"q35", "", DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x2\"}"), "\"addr\":\"0x10\""},
-        {"pc", "", DEVICE("{\"id\":\"vgpu0\",\"bus\":\"pci.0\",\"addr\":\"0x12\"}"),
-         "\"addr\":\"0x12\""},
-        {"pc", "", DEVICE("{\"id\":\"vgpu0\",\"bus\":\"pci.1\",\"addr\":\"0x12\"}"),
-         "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
-        /* A machine that was changed from q35 to pc. */
-        {"pc", "",
-         DEVICE("{\"id\":\"vgpurp0\",\"addr\":\"0x10\"}")
-             DEVICE("{\"id\":\"vgpu0\",\"bus\":\"vgpurp0\",\"addr\":\"0x0\"}"),
-         "\"bus\":\"pci.0\",\"addr\":\"0x1f\""},
-    };
-
-    (void)state;
-    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
-        g_autofree char *xml =
-            domain_with(places[i].machine, places[i].devices, places[i].arguments);
-        g_autofree char *injected = inject_as(xml, &usual);
-        g_autofree char *again = inject_as(injected, &usual);
-
-        assert_has(injected, places[i].expected);
-        assert_string_equal(again, injected);
-    }
-}
-
-static void check_error(const char *xml, const VgpuInjection *wanted, enum vgpu_xml_error code,
-                        const char *expected)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *injected = vgpu_domain_xml_inject(xml, strlen(xml), wanted, &error);
-
-    assert_null(injected);
-    if (!g_error_matches(error, VGPU_XML_ERROR, (int)code) ||
-        strstr(error->message, expected) == NULL)
-        fail_msg("%s\n  gives: %s", xml, error->message);
-}
-
-static void test_unsupported(void **state)
-{
-    static const char *const machines[] = {"virt", "microvm", "isapc", "pc-1.0",
-                                           "q35x", "none",    ""};
-    static const struct {
-        const char *xml, *error;
-    } bad[] = {
-        {"<domain type='xen'><metadata>" CONFIG "</metadata></domain>",
-         "whose type is 'xen'; supported: kvm, qemu"},
-        {"<domain><metadata>" CONFIG "</metadata></domain>", "whose type is ''"},
-        {"<domain type='kvm'><metadata>" CONFIG "</metadata></domain>", "<os> <type> is ''"},
-        {"<domain type='kvm'><metadata>" CONFIG "</metadata><os><type>xen</type></os></domain>",
-         "<os> <type> is 'xen'; supported: hvm"},
-        {"<domain type='kvm'><metadata>" CONFIG
-         "</metadata><os><type arch='aarch64'>hvm</type></os></domain>",
-         "<os> <type> arch is 'aarch64'; supported: x86_64"},
-    };
-    g_autoptr(GString) all = g_string_new(NULL);
-
-    (void)state;
-    for (gsize i = 0; i < G_N_ELEMENTS(machines); i++) {
-        g_autofree char *xml = domain_with(machines[i], "", "");
-        check_error(xml, &usual, VGPU_XML_ERROR_UNSUPPORTED, "supported: q35, pc-q35-VERSION, pc,");
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
-        check_error(bad[i].xml, &usual, VGPU_XML_ERROR_UNSUPPORTED, bad[i].error);
-    for (int slot = 0; slot < 32; slot++)
-        g_string_append_printf(all, "<d><address type='pci' slot='%d'/></d>", slot);
-    g_autofree char *full_q35 = domain_with("q35", all->str, "");
-    g_autofree char *full_pc = domain_with("pc", all->str, "");
-    check_error(full_q35, &usual, VGPU_XML_ERROR_UNSUPPORTED, "no PCI slot from 0x10 to 0x1e");
-    check_error(full_pc, &usual, VGPU_XML_ERROR_UNSUPPORTED, "no PCI slot from 0x10 to 0x1f");
-
-    g_autofree char *no_value = domain_with("pc", "", "\n" ARG("-device"));
-    check_error(no_value, &usual, VGPU_XML_ERROR_UNSUPPORTED,
-                "line 8: the argument '-device' in <qemu:commandline> has no value");
-    g_autofree char *swallowed = domain_with("pc", "", ARG("-device") ARG("-chardev") ARG("null"));
-    check_error(swallowed, &usual, VGPU_XML_ERROR_UNSUPPORTED, "'-device' in <qemu:commandline>");
 }
 
 static void test_other_errors(void **state)
@@ -517,8 +361,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_libvirt_format),
         cmocka_unit_test(test_every_form),
-        cmocka_unit_test(test_place),
-        cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_other_errors),
         cmocka_unit_test(test_foreign_in_ours),
         cmocka_unit_test(test_ours_torn_apart),
