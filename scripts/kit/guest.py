@@ -85,10 +85,13 @@ class Guest:
 
     # Life
 
-    def define(self):
+    def write_xml(self):
         file = FOLDER / f"{self.name}.xml"
         file.write_text(self.domain.text())
-        virsh("define", str(file))
+        return file
+
+    def define(self):
+        virsh("define", str(self.write_xml()))
 
     def await_device(self, timeout=5):
         """Waits until vgpud has put the device into the defined domain: it hears of a define by an

@@ -2,6 +2,7 @@
 """The few system calls for private namespaces that Python lacks, and what is built of them."""
 
 import ctypes
+import errno
 import os
 import signal
 import stat
@@ -43,7 +44,28 @@ def mount(source, target, kind="none", flags=0, options=""):
 
 def make_private():
     """From here on no mount is seen outside of the namespace."""
+    try:
+        mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _make_private_around_chroot()
+
+
+def _make_private_around_chroot():
+    """A plain chroot's root is no mount, so its propagation cannot be changed, nor can libvirtd do
+    so for QEMU. Joining the namespace that we are in leads to the real root; from there the chroot
+    is made a mount, and entered again."""
+    here = os.getcwd()
+    root = os.open("/", os.O_PATH)
+    with open("/proc/self/ns/mnt") as namespace:
+        _check(_libc.setns(namespace.fileno(), CLONE_NEWNS), "setns")
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    path = os.readlink(f"/proc/self/fd/{root}")
+    os.close(root)
+    mount(path, path, flags=MS_BIND | MS_REC)
+    os.chroot(path)
+    os.chdir(here)
 
 
 def unmount(target):
