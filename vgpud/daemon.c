@@ -10,6 +10,7 @@
 #include "dbus-service.h"
 #include "hook-server.h"
 #include "host.h"
+#include "operator.h"
 #include "session.h"
 #include "vgpu-domain.h"
 #include "vgpu-inject.h"
@@ -24,6 +25,8 @@ struct VgpuDaemon {
     VgpuHost *host;
     VgpuModel model;
     char *libvirt_detail; /* for the model */
+    VgpuOperator for_operators;
+    VgpuActions actions;
     VgpuDBusService *dbus;
 };
 
@@ -265,7 +268,13 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error)
     if (self->hooks == NULL)
         return NULL;
     start_host(self);
-    self->dbus = vgpu_dbus_service_new(settings->bus, &self->model);
+    self->for_operators = (VgpuOperator){
+        .host = self->host,
+        .sessions = self->sessions,
+        .settings = settings,
+    };
+    self->actions = vgpu_operator_actions(&self->for_operators);
+    self->dbus = vgpu_dbus_service_new(settings->bus, &self->model, &self->actions);
     return g_steal_pointer(&self);
 }
 

@@ -72,7 +72,8 @@ static void start_service(Fixture *fixture)
     guint watch = g_bus_watch_name_on_connection(
         client, VGPU_DBUS_NAME, G_BUS_NAME_WATCHER_FLAGS_NONE, on_appeared, NULL, &there, NULL);
 
-    fixture->service = vgpu_dbus_service_new(fixture->address, &fixture->example->model);
+    fixture->service = vgpu_dbus_service_new(fixture->address, &fixture->example->model,
+                                             &fixture->example->actions);
     while (!there)
         g_main_context_iteration(NULL, TRUE);
     g_bus_unwatch_name(watch);

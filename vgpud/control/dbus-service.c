@@ -3,7 +3,9 @@
 
 #include <gio/gio.h>
 
-#include "vgpud-dbus.h"
+#include "dbus-methods.h"
+#include "dbus-objects.h"
+#include "events.h"
 
 /* Seconds between two tries to reach the bus: doubled each time, up to the second one. */
 #define RETRY_FIRST 1u
@@ -11,8 +13,11 @@
 
 struct VgpuDBusService {
     char *bus;
-    const VgpuModel *model;
+    VgpuSessions *sessions; /* watched */
+    VgpuEvents *events;
     VgpuDBusManager *manager;
+    VgpuDBusMethods *methods;
+    VgpuDBusObjects *objects;
     GCancellable *connecting;
     GDBusConnection *connection; /* NULL while there is none */
     gulong closed_id;
@@ -23,47 +28,20 @@ struct VgpuDBusService {
 
 static void connect_to_bus(VgpuDBusService *service);
 
-static gboolean on_get_status(VgpuDBusManager *manager, GDBusMethodInvocation *invocation,
-                              gpointer user_data)
+static void on_event(const char *kind, const char *uuid, GVariant *details, gpointer user_data)
 {
     VgpuDBusService *service = user_data;
 
-    vgpu_dbus_manager_complete_get_status(
-        manager, invocation, vgpu_model_status(service->model, g_get_monotonic_time()));
-    return TRUE;
+    vgpu_dbus_manager_emit_event(service->manager, kind, uuid, details);
 }
 
-static gboolean on_list_pools(VgpuDBusManager *manager, GDBusMethodInvocation *invocation,
-                              gpointer user_data)
+/* The object comes before the event that tells of it. */
+static void on_news(VgpuSession *session, VgpuSessionNews news, gpointer user_data)
 {
     VgpuDBusService *service = user_data;
 
-    vgpu_dbus_manager_complete_list_pools(manager, invocation, vgpu_model_pools(service->model));
-    return TRUE;
-}
-
-static gboolean on_list_vms(VgpuDBusManager *manager, GDBusMethodInvocation *invocation,
-                            gpointer user_data)
-{
-    VgpuDBusService *service = user_data;
-
-    vgpu_dbus_manager_complete_list_vms(manager, invocation, vgpu_model_vms(service->model));
-    return TRUE;
-}
-
-static gboolean on_get_vm(VgpuDBusManager *manager, GDBusMethodInvocation *invocation,
-                          const char *which, gpointer user_data)
-{
-    VgpuDBusService *service = user_data;
-    GVariant *vm = vgpu_model_vm(service->model, which);
-
-    if (vm != NULL) {
-        vgpu_dbus_manager_complete_get_vm(manager, invocation, vm);
-        return TRUE;
-    }
-    g_autofree char *text = g_strdup_printf("there is no running VM \"%s\" with a vgpu", which);
-    g_dbus_method_invocation_return_dbus_error(invocation, VGPU_DBUS_ERROR_NOT_FOUND, text);
-    return TRUE;
+    vgpu_dbus_objects_look(service->objects, session, news);
+    vgpu_events_look(service->events, session, news);
 }
 
 static void disconnect(VgpuDBusService *service)
@@ -71,6 +49,7 @@ static void disconnect(VgpuDBusService *service)
     if (service->connection == NULL)
         return;
     g_clear_handle_id(&service->owner_id, g_bus_unown_name);
+    vgpu_dbus_objects_connect(service->objects, NULL);
     g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(service->manager));
     g_clear_signal_handler(&service->closed_id, service->connection);
     g_dbus_connection_close(service->connection, NULL, NULL, NULL);
@@ -123,6 +102,7 @@ static gboolean serve(VgpuDBusService *service, GError **error)
     if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(service->manager),
                                           service->connection, VGPU_DBUS_PATH, error))
         return FALSE;
+    vgpu_dbus_objects_connect(service->objects, service->connection);
     service->closed_id =
         g_signal_connect(service->connection, "closed", G_CALLBACK(on_closed), service);
     service->owner_id = g_bus_own_name_on_connection(service->connection, VGPU_DBUS_NAME,
@@ -177,18 +157,19 @@ static void connect_to_bus(VgpuDBusService *service)
                                       NULL, service->connecting, on_connected, service);
 }
 
-VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model)
+VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
+                                       const VgpuActions *actions)
 {
     VgpuDBusService *service = g_new0(VgpuDBusService, 1);
 
     service->bus = g_strdup(bus);
-    service->model = model;
     service->connecting = g_cancellable_new();
     service->manager = vgpu_dbus_manager_skeleton_new();
-    g_signal_connect(service->manager, "handle-get-status", G_CALLBACK(on_get_status), service);
-    g_signal_connect(service->manager, "handle-list-pools", G_CALLBACK(on_list_pools), service);
-    g_signal_connect(service->manager, "handle-list-vms", G_CALLBACK(on_list_vms), service);
-    g_signal_connect(service->manager, "handle-get-vm", G_CALLBACK(on_get_vm), service);
+    service->events = vgpu_events_new(on_event, service);
+    service->methods = vgpu_dbus_methods_new(service->manager, model, actions, service->events);
+    service->objects = vgpu_dbus_objects_new(model);
+    service->sessions = model->sessions;
+    vgpu_sessions_watch(service->sessions, on_news, service);
     connect_to_bus(service);
     return service;
 }
@@ -197,10 +178,13 @@ void vgpu_dbus_service_free(VgpuDBusService *service)
 {
     if (service == NULL)
         return;
+    vgpu_sessions_watch(service->sessions, NULL, NULL);
     g_cancellable_cancel(service->connecting);
     g_clear_handle_id(&service->retry_id, g_source_remove);
+    vgpu_dbus_methods_free(service->methods);
     disconnect(service);
-    g_signal_handlers_disconnect_by_data(service->manager, service);
+    vgpu_dbus_objects_free(service->objects);
+    vgpu_events_free(service->events);
     g_object_unref(service->manager);
     g_object_unref(service->connecting);
     g_free(service->bus);

@@ -131,6 +131,14 @@ GVariant *vgpu_model_pools(const VgpuModel *model)
     return g_variant_builder_end(&list);
 }
 
+GVariant *vgpu_model_pool(const VgpuModel *model, char letter)
+{
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
+    const VgpuPool *pool = vgpu_pools_get(model->pools, letter);
+
+    return pool == NULL ? NULL : pool_dict(sessions, pool);
+}
+
 static const char *backend_state_name(guint32 state)
 {
     static const char *const names[] = {
@@ -175,24 +183,44 @@ static void put_page(GVariantBuilder *dict, const VgpuPage *page)
     put(dict, "last-us", g_variant_new_int64(MAX(0, atomic_load(&page->last_us))));
 }
 
-static GVariant *vm_dict(const VgpuSession *session)
+/* The part that vgpud itself knows, and that changes seldom. */
+static void put_session(GVariantBuilder *dict, const VgpuSession *session)
 {
     const char pool[] = {session->pool, '\0'};
+
+    put_string(dict, "name", session->name);
+    put_string(dict, "uuid", session->uuid);
+    put_uint(dict, "vm-id", session->vm_id);
+    put_string(dict, "pool", pool);
+    put_string(dict, "member", session->member == NULL ? NULL : session->member->name);
+    put_string(dict, "priority", vgpu_priority_name(session->priority));
+    put_string(dict, "state", vgpu_session_state_name(session->state));
+    put_uint(dict, "qemu-pid", (guint)session->qemu_pid);
+    put_uint(dict, "worker-pid", (guint)session->worker_pid);
+    put_count(dict, "worker-faults", session->faults.total);
+}
+
+GVariant *vgpu_model_vm(const VgpuSession *session)
+{
     GVariantBuilder dict;
 
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_string(&dict, "name", session->name);
-    put_string(&dict, "uuid", session->uuid);
-    put_uint(&dict, "vm-id", session->vm_id);
-    put_string(&dict, "pool", pool);
-    put_string(&dict, "member", session->member == NULL ? NULL : session->member->name);
-    put_string(&dict, "priority", vgpu_priority_name(session->priority));
-    put_string(&dict, "state", vgpu_session_state_name(session->state));
-    put_uint(&dict, "qemu-pid", (guint)session->qemu_pid);
-    put_uint(&dict, "worker-pid", (guint)session->worker_pid);
-    put_count(&dict, "worker-faults", session->faults.total);
+    put_session(&dict, session);
     put(&dict, "since-us", g_variant_new_int64(session->since_us));
     put_page(&dict, session->page);
+    return g_variant_builder_end(&dict);
+}
+
+GVariant *vgpu_model_event(const VgpuSession *session, const char *kind, guint64 serial,
+                           gint64 now_us)
+{
+    GVariantBuilder dict;
+
+    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+    put_count(&dict, "serial", serial);
+    put(&dict, "time-us", g_variant_new_int64(now_us));
+    put_string(&dict, "kind", kind);
+    put_session(&dict, session);
     return g_variant_builder_end(&dict);
 }
 
@@ -203,20 +231,21 @@ GVariant *vgpu_model_vms(const VgpuModel *model)
 
     g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
     for (guint i = 0; i < sessions->len; i++)
-        g_variant_builder_add_value(&list, vm_dict(sessions->pdata[i]));
+        g_variant_builder_add_value(&list, vgpu_model_vm(sessions->pdata[i]));
     return g_variant_builder_end(&list);
 }
 
-static const VgpuSession *find(const VgpuSessions *all, const char *which)
+VgpuSession *vgpu_model_find(const VgpuModel *model, const char *which)
 {
+    const VgpuSessions *all = model->sessions;
     g_autofree char *uuid = g_ascii_strdown(which, -1);
-    const VgpuSession *found = vgpu_sessions_by_uuid(all, uuid);
+    VgpuSession *found = vgpu_sessions_by_uuid(all, uuid);
     if (found != NULL)
         return found;
 
     g_autoptr(GPtrArray) sessions = vgpu_sessions_list(all);
     for (guint i = 0; i < sessions->len; i++) {
-        const VgpuSession *session = sessions->pdata[i];
+        VgpuSession *session = sessions->pdata[i];
         if (strcmp(session->name, which) == 0)
             return session; /* @all keeps it */
     }
@@ -225,10 +254,4 @@ static const VgpuSession *find(const VgpuSessions *all, const char *which)
     if (g_ascii_string_to_unsigned(which, 10, 0, G_MAXUINT32, &number, NULL))
         return vgpu_sessions_by_vm_id(all, (guint32)number);
     return NULL;
-}
-
-GVariant *vgpu_model_vm(const VgpuModel *model, const char *which)
-{
-    const VgpuSession *session = find(model->sessions, which);
-    return session == NULL ? NULL : vm_dict(session);
 }

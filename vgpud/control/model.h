@@ -18,7 +18,7 @@
  */
 typedef struct {
     const VgpuPools *pools;
-    const VgpuSessions *sessions;
+    VgpuSessions *sessions;
     gint64 started_us;          /* g_get_real_time() when vgpud started */
     gint64 started_mono_us;     /* g_get_monotonic_time() of the same moment */
     const char *libvirt_uri;    /* as configured */
@@ -36,9 +36,19 @@ GVariant *vgpu_model_pools(const VgpuModel *model);
 /* aa{sv}, by name. */
 GVariant *vgpu_model_vms(const VgpuModel *model);
 
+/* a{sv}, an element of vgpu_model_pools(); NULL when there is no such pool. */
+GVariant *vgpu_model_pool(const VgpuModel *model, char letter);
+
+/* a{sv}, an element of vgpu_model_vms(). */
+GVariant *vgpu_model_vm(const VgpuSession *session);
+
+/* a{sv}: what happened, when, to whom; the @serial-th since vgpud started. */
+GVariant *vgpu_model_event(const VgpuSession *session, const char *kind, guint64 serial,
+                           gint64 now_us);
+
 /*
- * vgpu_model_vm:
- * a{sv} of the VM that @which means: a UUID, else a name, else a VM's number. A name that looks
- * like a number thus wins over the number. NULL when there is no such VM.
+ * vgpu_model_find:
+ * The VM that @which means: a UUID, else a name, else a VM's number. A name that looks like a
+ * number thus wins over the number. Borrowed; NULL when there is no such VM.
  */
-GVariant *vgpu_model_vm(const VgpuModel *model, const char *which);
+VgpuSession *vgpu_model_find(const VgpuModel *model, const char *which);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "example-model.h"
 
+#include <gio/gio.h>
 #include <string.h>
+
+#include "vgpu-codec.h"
 
 static void add_pool(VgpuPools *pools, const char *text)
 {
@@ -36,6 +39,54 @@ static VgpuSession *serving_session(VgpuPools *pools)
     return session;
 }
 
+static void finish(ExampleModel *example, VgpuActionDone done, gpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (example->failure != NULL)
+        g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED, example->failure);
+    done(error, data);
+}
+
+static void set_element(const char *domain, const VgpuWish *wish, VgpuActionDone done,
+                        gpointer data, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    if (wish == NULL)
+        g_string_append_printf(example->asked, "remove %s\n", domain);
+    else
+        g_string_append_printf(example->asked, "set %s %c %s\n", domain, wish->pool,
+                               vgpu_priority_name(wish->priority));
+    finish(example, done, data);
+}
+
+static void detach_all(VgpuActionDone done, gpointer data, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append(example->asked, "detach-all\n");
+    finish(example, done, data);
+}
+
+static void attach_all(VgpuActionDone done, gpointer data, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append(example->asked, "attach-all\n");
+    finish(example, done, data);
+}
+
+static char *inject(const char *xml, GError **error, gpointer user_data)
+{
+    const ExampleModel *example = user_data;
+
+    if (example->failure == NULL)
+        return g_strconcat(xml, "<!-- injected -->\n", NULL);
+    g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, example->failure);
+    return NULL;
+}
+
 ExampleModel *example_model_new(void)
 {
     ExampleModel *example = g_new0(ExampleModel, 1);
@@ -63,6 +114,8 @@ ExampleModel *example_model_new(void)
         .libvirt_connected = TRUE,
         .libvirt_detail = "qemu:///system, libvirt 9.0.0, QEMU 7.2.22",
     };
+    example->asked = g_string_new(NULL);
+    example->actions = (VgpuActions){set_element, detach_all, attach_all, inject, example};
     return example;
 }
 
@@ -72,5 +125,6 @@ void example_model_free(ExampleModel *example)
     vgpu_session_unref(example->serving);
     vgpu_session_unref(example->waiting);
     vgpu_pools_free(example->pools);
+    g_string_free(example->asked, TRUE);
     g_free(example);
 }

@@ -26,8 +26,8 @@ static int set_up(void **state)
     fixture->bus = g_test_dbus_new(G_TEST_DBUS_NONE);
     g_test_dbus_up(fixture->bus);
     fixture->example = example_model_new();
-    fixture->service =
-        vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus), &fixture->example->model);
+    fixture->service = vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus),
+                                             &fixture->example->model, &fixture->example->actions);
     *state = fixture;
     return 0;
 }
@@ -162,7 +162,8 @@ static void test_free_gives_the_name_back(void **state)
 
     /* Also while the connection is still being made. */
     VgpuDBusService *early =
-        vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus), &fixture->example->model);
+        vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus), &fixture->example->model,
+                              &fixture->example->actions);
     vgpu_dbus_service_free(early);
     while (g_main_context_iteration(NULL, FALSE))
         ;
@@ -176,7 +177,8 @@ static void test_comes_back(void **state)
     g_autofree char *address = g_strdup_printf("unix:path=%s/bus", dir);
     g_autofree char *argument = g_strdup_printf("--address=%s", address);
     g_autofree char *path = g_build_filename(dir, "bus", NULL);
-    VgpuDBusService *service = vgpu_dbus_service_new(address, &fixture->example->model);
+    VgpuDBusService *service =
+        vgpu_dbus_service_new(address, &fixture->example->model, &fixture->example->actions);
 
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GSubprocess) daemon =

@@ -51,8 +51,8 @@ static int tear_down(void **state)
 
 static GVariant *get_vm(ExampleModel *example, const char *which)
 {
-    GVariant *vm = vgpu_model_vm(&example->model, which);
-    return vm == NULL ? NULL : g_variant_ref_sink(vm);
+    const VgpuSession *session = vgpu_model_find(&example->model, which);
+    return session == NULL ? NULL : g_variant_ref_sink(vgpu_model_vm(session));
 }
 
 static void test_status(void **state)
