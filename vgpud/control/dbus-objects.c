@@ -127,7 +127,6 @@ void vgpu_dbus_objects_connect(VgpuDBusObjects *objects, GDBusConnection *connec
 VgpuDBusObjects *vgpu_dbus_objects_new(const VgpuModel *model)
 {
     VgpuDBusObjects *objects = g_new0(VgpuDBusObjects, 1);
-    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
 
     objects->manager = g_dbus_object_manager_server_new(VGPU_DBUS_PATH);
     objects->pools = g_ptr_array_new_with_free_func(free_pool);
@@ -137,8 +136,6 @@ VgpuDBusObjects *vgpu_dbus_objects_new(const VgpuModel *model)
         if (pool != NULL)
             add_pool(objects, model, pool);
     }
-    for (guint i = 0; i < sessions->len; i++)
-        vgpu_dbus_objects_look(objects, sessions->pdata[i], VGPU_SESSION_NEWS_ADDED);
     return objects;
 }
 

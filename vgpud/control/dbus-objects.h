@@ -11,7 +11,7 @@
 
 typedef struct VgpuDBusObjects VgpuDBusObjects;
 
-/* Objects for the pools and VMs that @model has; it is borrowed. On no bus yet. */
+/* Objects for the pools that @model has; it is borrowed. On no bus yet. */
 VgpuDBusObjects *vgpu_dbus_objects_new(const VgpuModel *model);
 void vgpu_dbus_objects_free(VgpuDBusObjects *objects);
 

@@ -157,6 +157,16 @@ static void connect_to_bus(VgpuDBusService *service)
                                       NULL, service->connecting, on_connected, service);
 }
 
+static void watch(VgpuDBusService *service, VgpuSessions *sessions)
+{
+    g_autoptr(GPtrArray) present = vgpu_sessions_list(sessions);
+
+    for (guint i = 0; i < present->len; i++)
+        on_news(present->pdata[i], VGPU_SESSION_NEWS_ADDED, service);
+    service->sessions = sessions;
+    vgpu_sessions_watch(sessions, on_news, service);
+}
+
 VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
                                        const VgpuActions *actions)
 {
@@ -168,8 +178,7 @@ VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
     service->events = vgpu_events_new(on_event, service);
     service->methods = vgpu_dbus_methods_new(service->manager, model, actions, service->events);
     service->objects = vgpu_dbus_objects_new(model);
-    service->sessions = model->sessions;
-    vgpu_sessions_watch(service->sessions, on_news, service);
+    watch(service, model->sessions);
     connect_to_bus(service);
     return service;
 }

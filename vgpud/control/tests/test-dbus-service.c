@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "bus-client.h"
 #include "dbus-service.h"
 #include "example-model.h"
 
@@ -44,75 +45,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-static GDBusConnection *connect_client(const char *address)
-{
-    g_autoptr(GError) error = NULL;
-    GDBusConnection *connection =
-        g_dbus_connection_new_for_address_sync(address,
-                                               G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                               NULL, NULL, &error);
-
-    assert_null(error);
-    return connection;
-}
-
-static void on_appeared(GDBusConnection *connection G_GNUC_UNUSED, const char *name G_GNUC_UNUSED,
-                        const char *owner G_GNUC_UNUSED, gpointer user_data)
-{
-    *(gboolean *)user_data = TRUE;
-}
-
-static void on_vanished(GDBusConnection *connection G_GNUC_UNUSED, const char *name G_GNUC_UNUSED,
-                        gpointer user_data)
-{
-    *(gboolean *)user_data = FALSE;
-}
-
-/* Runs the main loop until the name is @owned or not. */
-static void await_name(GDBusConnection *client, gboolean owned)
-{
-    gboolean now = !owned;
-    guint watch =
-        g_bus_watch_name_on_connection(client, VGPU_DBUS_NAME, G_BUS_NAME_WATCHER_FLAGS_NONE,
-                                       on_appeared, on_vanished, &now, NULL);
-
-    while (now != owned)
-        g_main_context_iteration(NULL, TRUE);
-    g_bus_unwatch_name(watch);
-}
-
-static void on_result(GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user_data)
-{
-    *(GAsyncResult **)user_data = g_object_ref(result);
-}
-
-static GVariant *call(GDBusConnection *client, const char *method, GVariant *arguments,
-                      const char *type, GError **error)
-{
-    GAsyncResult *result = NULL;
-
-    g_dbus_connection_call(client, VGPU_DBUS_NAME, VGPU_DBUS_PATH, "org.vgpud1.Manager", method,
-                           arguments, G_VARIANT_TYPE(type), G_DBUS_CALL_FLAGS_NO_AUTO_START, -1,
-                           NULL, on_result, &result);
-    while (result == NULL)
-        g_main_context_iteration(NULL, TRUE);
-    GVariant *reply = g_dbus_connection_call_finish(client, result, error);
-    g_object_unref(result);
-    return reply;
-}
-
 static void test_methods(void **state)
 {
     Fixture *fixture = *state;
-    g_autoptr(GDBusConnection) client = connect_client(g_test_dbus_get_bus_address(fixture->bus));
+    g_autoptr(GDBusConnection) client =
+        bus_client_connect(g_test_dbus_get_bus_address(fixture->bus));
     const char *text = NULL;
 
-    await_name(client, TRUE);
-    g_autoptr(GVariant) status = call(client, "GetStatus", NULL, "(a{sv})", NULL);
-    g_autoptr(GVariant) pools = call(client, "ListPools", NULL, "(aa{sv})", NULL);
-    g_autoptr(GVariant) vms = call(client, "ListVms", NULL, "(aa{sv})", NULL);
-    g_autoptr(GVariant) vm = call(client, "GetVm", g_variant_new("(s)", "3"), "(a{sv})", NULL);
+    bus_client_await_name(client, TRUE);
+    g_autoptr(GVariant) status = bus_client_manager(client, "GetStatus", NULL, "(a{sv})", NULL);
+    g_autoptr(GVariant) pools = bus_client_manager(client, "ListPools", NULL, "(aa{sv})", NULL);
+    g_autoptr(GVariant) vms = bus_client_manager(client, "ListVms", NULL, "(aa{sv})", NULL);
+    g_autoptr(GVariant) vm =
+        bus_client_manager(client, "GetVm", g_variant_new("(s)", "3"), "(a{sv})", NULL);
     assert_non_null(status);
     assert_non_null(pools);
     assert_non_null(vms);
@@ -139,12 +84,13 @@ static void test_methods(void **state)
 static void test_not_found(void **state)
 {
     Fixture *fixture = *state;
-    g_autoptr(GDBusConnection) client = connect_client(g_test_dbus_get_bus_address(fixture->bus));
+    g_autoptr(GDBusConnection) client =
+        bus_client_connect(g_test_dbus_get_bus_address(fixture->bus));
     g_autoptr(GError) error = NULL;
 
-    await_name(client, TRUE);
+    bus_client_await_name(client, TRUE);
     g_autoptr(GVariant) reply =
-        call(client, "GetVm", g_variant_new("(s)", "nobody"), "(a{sv})", &error);
+        bus_client_manager(client, "GetVm", g_variant_new("(s)", "nobody"), "(a{sv})", &error);
     assert_null(reply);
     g_autofree char *name = g_dbus_error_get_remote_error(error);
     assert_string_equal(name, VGPU_DBUS_ERROR_NOT_FOUND);
@@ -154,11 +100,12 @@ static void test_not_found(void **state)
 static void test_free_gives_the_name_back(void **state)
 {
     Fixture *fixture = *state;
-    g_autoptr(GDBusConnection) client = connect_client(g_test_dbus_get_bus_address(fixture->bus));
+    g_autoptr(GDBusConnection) client =
+        bus_client_connect(g_test_dbus_get_bus_address(fixture->bus));
 
-    await_name(client, TRUE);
+    bus_client_await_name(client, TRUE);
     g_clear_pointer(&fixture->service, vgpu_dbus_service_free);
-    await_name(client, FALSE);
+    bus_client_await_name(client, FALSE);
 
     /* Also while the connection is still being made. */
     VgpuDBusService *early =
@@ -190,9 +137,9 @@ static void test_comes_back(void **state)
         g_autofree char *up = g_data_input_stream_read_line(lines, NULL, NULL, NULL);
         assert_non_null(up);
 
-        g_autoptr(GDBusConnection) client = connect_client(address);
-        await_name(client, TRUE);
-        g_autoptr(GVariant) status = call(client, "GetStatus", NULL, "(a{sv})", NULL);
+        g_autoptr(GDBusConnection) client = bus_client_connect(address);
+        bus_client_await_name(client, TRUE);
+        g_autoptr(GVariant) status = bus_client_manager(client, "GetStatus", NULL, "(a{sv})", NULL);
         assert_non_null(status);
 
         g_subprocess_force_exit(daemon);
