@@ -125,11 +125,11 @@ static gboolean read_wish(const VgpuModel *model, GVariant *dict, VgpuWish *wish
 {
     GVariantIter iter;
     const char *key;
-    GVariant *value;
+    GVariant *next;
 
     g_variant_iter_init(&iter, dict);
-    while (g_variant_iter_next(&iter, "{&sv}", &key, &value)) {
-        g_autoptr(GVariant) held = value;
+    while (g_variant_iter_next(&iter, "{&sv}", &key, &next)) {
+        g_autoptr(GVariant) value = next;
         gboolean is_text = g_variant_is_of_type(value, G_VARIANT_TYPE_STRING);
         gboolean good = FALSE;
         if (is_text && g_str_equal(key, "pool"))
