@@ -13,6 +13,7 @@
 #include "operator.h"
 #include "session.h"
 #include "vgpu-domain.h"
+#include "vgpu-hotplug.h"
 #include "vgpu-inject.h"
 #include "vgpu-names.h"
 #include "vm.h"
@@ -62,6 +63,10 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
         g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
                     "its device has the VM number %u, which is not one of 1 to %u", vm_id,
                     VGPU_VM_ID_MAX);
+    else if (vgpu_sessions_by_vm_id(self->sessions, vm_id) != NULL)
+        g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                    "its device has the VM number %u of the running domain '%s'", vm_id,
+                    vgpu_sessions_by_vm_id(self->sessions, vm_id)->name);
     else
         session = vgpu_session_new(domain->uuid, domain->name, vm_id, config->pool,
                                    config->priority, member, error);
@@ -80,9 +85,40 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
     return vm;
 }
 
-/* Is all of our device in this XML, as vgpud would have put it there? */
+/*
+ * The device is not in place as vgpud would have put it there. It can still be added once the
+ * domain runs, if nothing of it is there yet and the domain is made for that; else @error says the
+ * way out.
+ */
+static gboolean check_hotplug(VgpuDaemon *self, const VgpuHookRequest *request,
+                              const VgpuDomain *domain, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    VgpuHotplugPlace place;
+
+    if (vgpu_host_is_detached(self->host)) {
+        g_set_error_literal(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                            "vgpud has been detached from all domains: 'vgpuctl attach --all' puts "
+                            "the device back; or take the vgpu element out of the domain");
+        return FALSE;
+    }
+    if (domain->device != NULL)
+        reason = g_error_new_literal(VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                                     "what stands there is not up to date");
+    else if (vgpu_domain_xml_hotplug_place(request->xml, request->xml_length,
+                                           self->settings->emulator, &place, &reason))
+        return TRUE;
+    g_set_error(error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
+                "its vgpu device is not in place yet: vgpud adds it right after 'virsh define', so "
+                "start the domain again; for 'virsh create', pass the XML through 'vgpuctl inject' "
+                "first (it cannot be added while the domain runs: %s)",
+                reason->message);
+    return FALSE;
+}
+
+/* Is all of our device in this XML, as vgpud would have put it there? *late: no, but it can be. */
 static gboolean check_device(VgpuDaemon *self, const VgpuHookRequest *request,
-                             const VgpuDomain *domain, GError **error)
+                             const VgpuDomain *domain, gboolean *late, GError **error)
 {
     g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
     const VgpuInjection wanted = {
@@ -96,14 +132,9 @@ static gboolean check_device(VgpuDaemon *self, const VgpuHookRequest *request,
 
     if (xml == NULL)
         return FALSE;
-    if (!g_str_equal(xml, request->xml)) {
-        g_set_error_literal(
-            error, VGPU_XML_ERROR, VGPU_XML_ERROR_CONFIG,
-            "its vgpu device is not in place yet: vgpud adds it right after "
-            "'virsh define', so start the domain again; for 'virsh create', pass the "
-            "XML through 'vgpu-xml inject' first");
-        return FALSE;
-    }
+    *late = !g_str_equal(xml, request->xml);
+    if (*late)
+        return check_hotplug(self, request, domain, error);
 
     VgpuSession *other = vgpu_sessions_by_vm_id(self->sessions, wanted.vm_id);
     if (other != NULL && !g_str_equal(other->uuid, domain->uuid)) {
@@ -119,16 +150,23 @@ static gboolean check_device(VgpuDaemon *self, const VgpuHookRequest *request,
 static gboolean prepare(VgpuDaemon *self, const VgpuHookRequest *request, const VgpuDomain *domain,
                         GError **error)
 {
-    if (!check_device(self, request, domain, error))
+    gboolean late;
+
+    if (!check_device(self, request, domain, &late, error))
         return FALSE;
     end_session(self, domain->uuid); /* of a run whose end nobody told us */
 
     VgpuMember *member = vgpu_pools_place(self->settings->pools, domain->config->pool, error);
-    if (member == NULL || !begin_session(self, domain, domain->config, member, error))
+    if (member == NULL)
+        return FALSE;
+    if (late)
+        vgpu_member_leave(member); /* on_running() makes the session, with the VM's number */
+    else if (!begin_session(self, domain, domain->config, member, error))
         return FALSE;
     vgpu_host_hold(self->host, domain->uuid);
-    g_message("domain '%s': may start, pool %c, priority %s, on %s", domain->name,
-              domain->config->pool, vgpu_priority_name(domain->config->priority), member->name);
+    g_message("domain '%s': may start, pool %c, priority %s, on %s%s", domain->name,
+              domain->config->pool, vgpu_priority_name(domain->config->priority), member->name,
+              late ? "; its device is added once it runs" : "");
     return TRUE;
 }
 
@@ -198,6 +236,15 @@ static void on_running(const VgpuDomain *live, gpointer data)
     vgpu_vm_change(vm, config->pool, config->priority, member);
 }
 
+static void on_unplugged(const char *uuid, gpointer data)
+{
+    VgpuDaemon *self = data;
+
+    /* Not while it starts: it is the former run's. */
+    if (!vgpu_host_is_held(self->host, uuid))
+        end_session(self, uuid);
+}
+
 static void on_connected(gboolean connected, const char *detail, gpointer data)
 {
     VgpuDaemon *self = data;
@@ -240,7 +287,11 @@ static void start_host(VgpuDaemon *self)
         .run_dir = self->settings->run_dir,
     };
     /* Of a VM's end we hear from its pidfd and the hook: libvirt's event may come late. */
-    const VgpuHostListener listener = {.connected = on_connected, .running = on_running};
+    const VgpuHostListener listener = {
+        .connected = on_connected,
+        .running = on_running,
+        .unplugged = on_unplugged,
+    };
 
     self->host = vgpu_host_new(&options, &listener, self);
     vgpu_host_start(self->host);

@@ -8,16 +8,12 @@
 
 #include "vgpu-config.h"
 #include "vgpu-edit.h"
+#include "vgpu-hotplug.h"
 #include "vgpu-inject.h"
 #include "vgpu-place.h"
 
 /* Source: libvirt, src/qemu/qemu_conf.h (QEMU_NAMESPACE_HREF) and formatdomain documentation. */
 #define VGPU_QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
-
-/* By these ids we know our own arguments again. */
-#define VGPU_ID_CHARDEV "vgpuchr0"
-#define VGPU_ID_PORT    "vgpurp0"
-#define VGPU_ID_DEVICE  "vgpu0"
 
 /* One option with its value, two neighbouring <qemu:arg>; value is NULL when it is missing. */
 typedef struct {

@@ -310,7 +310,8 @@ class HostTest(unittest.TestCase):
         self.set_element("runs", "B", "--live", priority="high")
         self.probe.expect(f"^running {id} runs vm-id 1 pool B priority high$")
         self.assertEqual(self.device("runs")["pool"], "A")
-        virsh("metadata", "runs", NAMESPACE, "--remove", "--live")
+        self.set_element("runs", "nonsense", "--live")
+        self.probe.expect("^log domain 'runs', as it runs: .*'pool' is 'nonsense'.*goes on as before")
         self.probe.expect(f"^running {id} runs vm-id 1 pool - priority -$")
 
         # vgpud again: it hears of the VM before the scan is over.

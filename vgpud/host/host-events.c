@@ -16,10 +16,14 @@ static void on_lifecycle(virConnectPtr connection G_GNUC_UNUSED, virDomainPtr do
         return;
     switch (event) {
     case VIR_DOMAIN_EVENT_STARTED:
-    case VIR_DOMAIN_EVENT_STOPPED:
         vgpu_host_work_resume(shared->work, uuid);
         vgpu_host_work_add(shared->work, uuid);
         break;
+    /*
+     * Ends no hold: a failed start brings no event, so it is the former run's, come late while the
+     * next start is under way.
+     */
+    case VIR_DOMAIN_EVENT_STOPPED:
     case VIR_DOMAIN_EVENT_DEFINED:
     case VIR_DOMAIN_EVENT_UNDEFINED:
         vgpu_host_work_add(shared->work, uuid);

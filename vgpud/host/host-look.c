@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-plug.h"
+#include "host-running.h"
+
 /* Definitions that are written in one look before libvirt is taken for not keeping them. */
 #define MAX_TRIES 3
 
@@ -14,6 +17,8 @@ void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared)
     self->reconciler = vgpu_reconciler_new(shared->emulator, shared->run_dir);
     self->running = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->notes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->runs = vgpu_host_running_table_new();
+    self->plugs = vgpu_host_plug_pool_new();
 }
 
 void vgpu_host_look_clear(VgpuHostLook *self)
@@ -21,6 +26,9 @@ void vgpu_host_look_clear(VgpuHostLook *self)
     vgpu_reconciler_free(self->reconciler);
     g_hash_table_unref(self->running);
     g_hash_table_unref(self->notes);
+    vgpu_host_plug_pool_free(self->plugs);
+    vgpu_host_running_take_results(self);
+    g_hash_table_unref(self->runs);
 }
 
 /* Warns about a domain, once per distinct text. */
@@ -30,17 +38,8 @@ static void complain(VgpuHostLook *self, const char *uuid, const char *name, con
         g_warning("domain '%s': %s", name, text);
 }
 
-/* The same for what is wrong with the running domain, not its definition. Returns TRUE for news. */
-static gboolean note(VgpuHostLook *self, const char *uuid, const char *text)
-{
-    if (g_strcmp0(g_hash_table_lookup(self->notes, uuid), text) == 0)
-        return FALSE;
-    g_hash_table_insert(self->notes, g_strdup(uuid), g_strdup(text));
-    return TRUE;
-}
-
-/* A call failed: the connection is gone, or the domain, or something is wrong with the domain. */
-static void call_failed(VgpuHostLook *self, const char *uuid, const char *name, const char *doing)
+void vgpu_host_look_failed(VgpuHostLook *self, const char *uuid, const char *name,
+                           const char *doing)
 {
     gboolean gone = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
     g_autofree char *reason = vgpu_host_libvirt_error();
@@ -52,54 +51,13 @@ static void call_failed(VgpuHostLook *self, const char *uuid, const char *name, 
         complain(self, uuid, name, text);
 }
 
-static void not_running(VgpuHostLook *self, const char *uuid)
-{
-    g_hash_table_remove(self->notes, uuid);
-    if (g_hash_table_remove(self->running, uuid))
-        vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_STOPPED, g_strdup(uuid), NULL);
-}
-
-static void look_at_running(VgpuHostLook *self, virDomainPtr domain, const char *uuid)
-{
-    const char *name = virDomainGetName(domain);
-    g_autofree char *xml = virDomainGetXMLDesc(domain, 0);
-    g_autoptr(VgpuDomain) live = NULL;
-    g_autoptr(GError) error = NULL;
-
-    if (xml == NULL) {
-        call_failed(self, uuid, name, "read the running domain");
-        return;
-    }
-    if (!vgpu_domain_xml_mentions_us(xml, strlen(xml)))
-        return;
-    if (!vgpu_domain_parse(xml, strlen(xml), &live, &error)) {
-        if (note(self, uuid, error->message))
-            g_warning("domain '%s', as it runs: %s", name, error->message);
-        return;
-    }
-    if (live->device == NULL || live->uuid == NULL || live->name == NULL) {
-        if (note(self, uuid, "no device"))
-            g_info("domain '%s' runs without vgpu-stub", name);
-        return;
-    }
-
-    if (live->config_error == NULL)
-        g_hash_table_remove(self->notes, uuid);
-    else if (note(self, uuid, live->config_error->message))
-        g_warning("domain '%s', as it runs: %s; it goes on as before", name,
-                  live->config_error->message);
-    g_hash_table_add(self->running, g_strdup(uuid));
-    vgpu_reconciler_seen_running(self->reconciler, uuid, live->device->vm_id);
-    vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_RUNNING, NULL, g_steal_pointer(&live));
-}
-
 /* The persistent definition with its secrets: without them, defining it again would lose them. */
 static char *dump_definition(VgpuHostLook *self, virDomainPtr domain, const char *uuid)
 {
     char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
 
     if (xml == NULL)
-        call_failed(self, uuid, virDomainGetName(domain), "read its definition");
+        vgpu_host_look_failed(self, uuid, virDomainGetName(domain), "read its definition");
     return xml;
 }
 
@@ -123,7 +81,7 @@ static char *define(VgpuHostLook *self, virDomainPtr domain, const char *uuid, c
 
     g_autoptr(virDomain) defined = virDomainDefineXMLFlags(self->connection, plan->xml, 0);
     if (defined == NULL) {
-        call_failed(self, uuid, name, "bring vgpu-stub in its definition in order");
+        vgpu_host_look_failed(self, uuid, name, "bring vgpu-stub in its definition in order");
         return NULL;
     }
     g_message("domain '%s': %s", name, plan->done);
@@ -175,9 +133,9 @@ gboolean vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may
         return TRUE;
     /* First: the number that a running VM has is the one that it keeps. */
     if (virDomainGetID(domain) != (unsigned int)-1)
-        look_at_running(self, domain, uuid);
+        vgpu_host_running_look(self, domain, uuid, may_number);
     else
-        not_running(self, uuid);
+        vgpu_host_running_gone(self, uuid);
     return look_at_definition(self, domain, uuid, may_number);
 }
 
@@ -188,10 +146,10 @@ void vgpu_host_look_at_uuid(VgpuHostLook *self, const char *uuid)
     if (domain != NULL) {
         vgpu_host_look_at(self, domain, TRUE);
     } else if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
-        not_running(self, uuid);
+        vgpu_host_running_gone(self, uuid);
         vgpu_reconciler_forget(self->reconciler, uuid);
     } else {
-        call_failed(self, uuid, uuid, "look it up");
+        vgpu_host_look_failed(self, uuid, uuid, "look it up");
     }
 }
 
@@ -214,8 +172,32 @@ static void forget_missing(VgpuHostLook *self, virDomainPtr *domains, int count)
         g_autofree char *uuid = g_strdup(running[i]); /* its key goes with it */
 
         if (!g_hash_table_contains(present, uuid))
-            not_running(self, uuid);
+            vgpu_host_running_gone(self, uuid);
     }
+}
+
+/*
+ * Of a domain that was held before events came: its STARTED may have been missed. One that is still
+ * starting is paused for that reason, or shut off.
+ */
+static gboolean has_started(virDomainPtr domain)
+{
+    int state, reason;
+
+    if (virDomainGetState(domain, &state, &reason, 0) < 0 || state == VIR_DOMAIN_SHUTOFF)
+        return FALSE;
+    return state != VIR_DOMAIN_PAUSED || reason != VIR_DOMAIN_PAUSED_STARTING_UP;
+}
+
+/* FALSE: it is left alone. */
+static gboolean begin(VgpuHostLook *self, virDomainPtr domain, const char *uuid)
+{
+    if (vgpu_host_work_begin(self->shared->work, uuid))
+        return TRUE;
+    if (!has_started(domain))
+        return FALSE;
+    vgpu_host_work_resume(self->shared->work, uuid);
+    return vgpu_host_work_begin(self->shared->work, uuid);
 }
 
 gboolean vgpu_host_look_at_all(VgpuHostLook *self, guint *left)
@@ -239,8 +221,7 @@ gboolean vgpu_host_look_at_all(VgpuHostLook *self, guint *left)
         /* New numbers wait until each number that there is has been seen. */
         if (!vgpu_host_work_is_over(self->shared->work) &&
             virDomainGetUUIDString(domains[i], uuid) == 0 &&
-            (!vgpu_host_work_begin(self->shared->work, uuid) ||
-             !vgpu_host_look_at(self, domains[i], FALSE)))
+            (!begin(self, domains[i], uuid) || !vgpu_host_look_at(self, domains[i], FALSE)))
             wrong++;
         virDomainFree(domains[i]);
     }

@@ -16,6 +16,8 @@ typedef struct {
     VgpuReconciler *reconciler;
     GHashTable *running; /* the set of UUIDs that the main thread believes to run with our device */
     GHashTable *notes;   /* UUID -> what was last said about it as a running domain */
+    GHashTable *runs;    /* vgpu_host_running_table_new() */
+    GThreadPool *plugs;  /* hot-plugs under way */
 } VgpuHostLook;
 
 void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared);
@@ -30,6 +32,10 @@ gboolean vgpu_host_look_at(VgpuHostLook *self, virDomainPtr domain, gboolean may
 
 /* The same for a UUID that may be gone. */
 void vgpu_host_look_at_uuid(VgpuHostLook *self, const char *uuid);
+
+/* A call failed: the connection is gone, or the domain, or something is wrong with the domain. */
+void vgpu_host_look_failed(VgpuHostLook *self, const char *uuid, const char *name,
+                           const char *doing);
 
 /*
  * Looks at all domains; forgets those that are gone. *left, unless NULL, is how many definitions

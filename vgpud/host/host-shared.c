@@ -14,6 +14,7 @@ VgpuHostShared *vgpu_host_shared_new(const char *uri, const char *emulator, cons
 
     g_atomic_ref_count_init(&shared->references);
     shared->work = vgpu_host_work_new();
+    shared->plugged = g_async_queue_new();
     shared->uri = g_strdup(uri);
     shared->emulator = g_strdup(emulator);
     shared->run_dir = g_strdup(run_dir);
@@ -31,6 +32,7 @@ void vgpu_host_shared_unref(VgpuHostShared *shared)
     if (!g_atomic_ref_count_dec(&shared->references))
         return;
     vgpu_host_work_free(shared->work);
+    g_async_queue_unref(shared->plugged);
     g_free(shared->uri);
     g_free(shared->emulator);
     g_free(shared->run_dir);

@@ -16,6 +16,7 @@ typedef enum {
     VGPU_HOST_NEWS_DISCONNECTED, /* text: why */
     VGPU_HOST_NEWS_RUNNING,      /* live */
     VGPU_HOST_NEWS_STOPPED,      /* text: UUID */
+    VGPU_HOST_NEWS_UNPLUGGED,    /* text: UUID */
     VGPU_HOST_NEWS_SCANNED,
     VGPU_HOST_NEWS_DONE, /* order */
 } VgpuHostNewsKind;
@@ -30,6 +31,9 @@ typedef struct {
 typedef struct {
     gatomicrefcount references;
     VgpuHostWork *work; /* the way to the worker thread */
+
+    /* The way from the hot-plugs to the worker thread. */
+    GAsyncQueue *plugged; /* VgpuHostPlug * */
 
     /* Written before the threads start. */
     char *uri;

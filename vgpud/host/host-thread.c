@@ -4,6 +4,7 @@
 #include "host-events.h"
 #include "host-look.h"
 #include "host-order.h"
+#include "host-running.h"
 
 /* Between two tries to connect: doubled from the first to the last. */
 #define FIRST_DELAY_MS 1000u
@@ -117,6 +118,7 @@ static void serve(Thread *self)
             task = vgpu_host_work_take(self->shared->work, TRUE, &uuid);
             set_keepalive(self, TRUE);
         }
+        vgpu_host_running_take_results(&self->look);
         if (task == VGPU_HOST_TASK_LOOK)
             vgpu_host_look_at_uuid(&self->look, uuid);
         else if (task == VGPU_HOST_TASK_ORDER)

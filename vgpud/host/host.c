@@ -64,6 +64,10 @@ static void receive(gpointer receiver, const VgpuHostNews *news)
         if (host->listener.stopped != NULL)
             host->listener.stopped(news->text, host->user_data);
         break;
+    case VGPU_HOST_NEWS_UNPLUGGED:
+        if (host->listener.unplugged != NULL)
+            host->listener.unplugged(news->text, host->user_data);
+        break;
     case VGPU_HOST_NEWS_SCANNED:
         if (host->listener.scanned != NULL)
             host->listener.scanned(host->user_data);
@@ -119,6 +123,11 @@ void vgpu_host_free(VgpuHost *host)
 void vgpu_host_hold(VgpuHost *host, const char *uuid)
 {
     vgpu_host_work_hold(host->shared->work, uuid);
+}
+
+gboolean vgpu_host_is_held(const VgpuHost *host, const char *uuid)
+{
+    return vgpu_host_work_is_held(host->shared->work, uuid);
 }
 
 void vgpu_host_resume(VgpuHost *host, const char *uuid)

@@ -33,11 +33,12 @@ typedef struct {
     void (*connected)(gboolean connected, const char *detail, gpointer user_data);
 
     /*
-     * A domain runs and has our device (live->device is set, as are live->uuid and live->name).
+     * A domain runs and has our device, or is just getting it by hot-plug (live->device is set, as
+     * are live->uuid and live->name).
      * live->config is what its live metadata asks for now: NULL when the element was taken out of
      * it, or is wrong (live->config_error). Comes for every such domain between connected(TRUE) and
-     * scanned(), and later whenever a running one may have changed; also when nothing has. @live is
-     * the callee's only during the call.
+     * scanned(), or soon after it for a hot-plugged one, and later whenever a running one may have
+     * changed; also when nothing has. @live is the callee's only during the call.
      */
     void (*running)(const VgpuDomain *live, gpointer user_data);
 
@@ -52,6 +53,12 @@ typedef struct {
      * comes late while libvirt is busy, and not at all for one that is running again by then.
      */
     void (*stopped)(const char *uuid, gpointer user_data);
+
+    /*
+     * A domain that came up in running() goes on without our device: it was taken out because the
+     * element left the live metadata, or could not be put in, or the guest does not give it back.
+     */
+    void (*unplugged)(const char *uuid, gpointer user_data);
 } VgpuHostListener;
 
 /*
@@ -82,7 +89,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHost, vgpu_host_free)
  */
 void vgpu_host_hold(VgpuHost *host, const char *uuid);
 
-/* Ends a hold. STARTED and STOPPED events do so by themselves; not held: nothing happens. */
+gboolean vgpu_host_is_held(const VgpuHost *host, const char *uuid);
+
+/* Ends a hold. libvirt's STARTED event does so by itself; not held: nothing happens. */
 void vgpu_host_resume(VgpuHost *host, const char *uuid);
 
 /*

@@ -46,6 +46,11 @@ void vgpu_reconciler_set_detached(VgpuReconciler *self, gboolean detached)
     self->detached = detached;
 }
 
+gboolean vgpu_reconciler_is_detached(const VgpuReconciler *self)
+{
+    return self->detached;
+}
+
 void vgpu_reconcile_plan_clear(VgpuReconcilePlan *plan)
 {
     g_clear_pointer(&plan->xml, g_free);
@@ -177,6 +182,11 @@ void vgpu_reconciler_give_up(VgpuReconciler *self, const char *uuid, const char 
 {
     g_hash_table_insert(self->given_up, g_strdup(uuid), checksum(xml));
     set_unstable(error);
+}
+
+guint32 vgpu_reconciler_number(VgpuReconciler *self, const char *uuid, gboolean may_number)
+{
+    return number_for(self, uuid, NULL, may_number);
 }
 
 void vgpu_reconciler_seen_running(VgpuReconciler *self, const char *uuid, guint32 vm_id)

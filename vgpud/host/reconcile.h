@@ -41,6 +41,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VgpuReconcilePlan, vgpu_reconcile_plan_clear)
 
 /* While TRUE no definition is to have anything of ours but the administrator's element. */
 void vgpu_reconciler_set_detached(VgpuReconciler *self, gboolean detached);
+gboolean vgpu_reconciler_is_detached(const VgpuReconciler *self);
 
 /*
  * Judges @xml, the persistent definition of @uuid with its secrets. @may_number FALSE: give out no
@@ -56,6 +57,12 @@ VgpuReconcileVerdict vgpu_reconciler_plan(VgpuReconciler *self, const char *uuid
  */
 void vgpu_reconciler_give_up(VgpuReconciler *self, const char *uuid, const char *xml,
                              GError **error);
+
+/*
+ * The number of @uuid, which has our element; a new one when it has none yet and @may_number. 0: it
+ * must wait for it, or all are taken.
+ */
+guint32 vgpu_reconciler_number(VgpuReconciler *self, const char *uuid, gboolean may_number);
 
 /* A running domain has this number: it keeps it. Without effect when the number is another's. */
 void vgpu_reconciler_seen_running(VgpuReconciler *self, const char *uuid, guint32 vm_id);

@@ -50,6 +50,11 @@ static void on_stopped(const char *uuid, gpointer data G_GNUC_UNUSED)
     printf("stopped %s\n", uuid);
 }
 
+static void on_unplugged(const char *uuid, gpointer data G_GNUC_UNUSED)
+{
+    printf("unplugged %s\n", uuid);
+}
+
 static gboolean on_command(GIOChannel *channel, GIOCondition condition G_GNUC_UNUSED, gpointer data)
 {
     Probe *probe = data;
@@ -79,6 +84,7 @@ int main(int argc, char **argv)
         .running = on_running,
         .scanned = on_scanned,
         .stopped = on_stopped,
+        .unplugged = on_unplugged,
     };
 
     if (argc != 4) {

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-plug.h"
+
+#include "host-qmp.h"
+#include "vgpu-codec.h"
+
+#define DEVICE_PATH "/machine/peripheral/" VGPU_ID_DEVICE
+
+/*
+ * A guest must give the device back, and one that is still booting does not hear that it should:
+ * QEMU is told again and again. How long, until it is left with the guest.
+ */
+#define OUT_INTERVAL_MS 500
+#define OUT_TRIES       20
+
+/* A monitor that takes longer is worth a warning. */
+#define SLOW_S 10
+
+/* So that a libvirtd that hangs does not keep a place for ever. */
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT      3
+
+VgpuHostPlug *vgpu_host_plug_new(VgpuHostShared *shared, VgpuHostPlugKind kind, const char *uuid,
+                                 const char *name, int id)
+{
+    VgpuHostPlug *plug = g_atomic_rc_box_new0(VgpuHostPlug);
+
+    plug->shared = vgpu_host_shared_ref(shared);
+    plug->kind = kind;
+    plug->uuid = g_strdup(uuid);
+    plug->name = g_strdup(name);
+    plug->id = id;
+    return plug;
+}
+
+static void clear_plug(gpointer data)
+{
+    VgpuHostPlug *plug = data;
+
+    vgpu_host_shared_unref(plug->shared);
+    g_free(plug->uuid);
+    g_free(plug->name);
+    g_free(plug->socket_path);
+    g_clear_error(&plug->error);
+}
+
+void vgpu_host_plug_unref(VgpuHostPlug *plug)
+{
+    g_atomic_rc_box_release_full(plug, clear_plug);
+}
+
+static JsonObject *with_id(const char *id)
+{
+    JsonObject *object = json_object_new();
+
+    json_object_set_string_member(object, "id", id);
+    return object;
+}
+
+static gboolean execute(virDomainPtr domain, const char *command, JsonObject *arguments,
+                        GError **error)
+{
+    g_autoptr(JsonNode) result = vgpu_host_qmp(domain, command, arguments, error);
+
+    return result != NULL;
+}
+
+static JsonObject *object_in(JsonObject *parent, const char *name)
+{
+    JsonObject *object = json_object_new();
+
+    json_object_set_object_member(parent, name, object);
+    return object;
+}
+
+static gboolean add_chardev(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
+{
+    JsonObject *arguments = with_id(VGPU_ID_CHARDEV);
+    JsonObject *backend = object_in(arguments, "backend");
+    JsonObject *data, *address;
+
+    json_object_set_string_member(backend, "type", "socket");
+    data = object_in(backend, "data");
+    address = object_in(data, "addr");
+    json_object_set_string_member(address, "type", "unix");
+    json_object_set_string_member(object_in(address, "data"), "path", plug->socket_path);
+    json_object_set_boolean_member(data, "server", FALSE);
+    json_object_set_int_member(data, "reconnect", 1);
+    return execute(domain, "chardev-add", arguments, error);
+}
+
+static gboolean add_device(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
+{
+    const char pool[] = {plug->config.pool, '\0'};
+    JsonObject *arguments = with_id(VGPU_ID_DEVICE);
+
+    json_object_set_string_member(arguments, "driver", "vgpu-stub");
+    json_object_set_string_member(arguments, "bus", plug->place.bus);
+    json_object_set_string_member(arguments, "addr", plug->place.addr);
+    json_object_set_string_member(arguments, "chardev", VGPU_ID_CHARDEV);
+    json_object_set_string_member(arguments, "pool", pool);
+    json_object_set_string_member(arguments, "priority", vgpu_priority_name(plug->config.priority));
+    json_object_set_int_member(arguments, "vm-id", plug->vm_id);
+    return execute(domain, "device_add", arguments, error);
+}
+
+static JsonNode *read_property(virDomainPtr domain, const char *property, GError **error)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_string_member(arguments, "path", DEVICE_PATH);
+    json_object_set_string_member(arguments, "property", property);
+    return vgpu_host_qmp(domain, "qom-get", arguments, error);
+}
+
+/* Without an error when there is no device. */
+static gboolean probe(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
+{
+    g_autoptr(GError) missing = NULL;
+    g_autoptr(JsonNode) number = read_property(domain, "vm-id", &missing);
+
+    if (g_error_matches(missing, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_NO_DEVICE))
+        return TRUE;
+    if (number == NULL) {
+        g_propagate_error(error, g_steal_pointer(&missing));
+        return FALSE;
+    }
+    g_autoptr(JsonNode) pool = read_property(domain, "pool", error);
+    g_autoptr(JsonNode) priority = pool != NULL ? read_property(domain, "priority", error) : NULL;
+    if (priority == NULL)
+        return FALSE;
+    plug->vm_id = (guint32)json_node_get_int(number);
+    plug->config.pool = json_node_get_string(pool)[0];
+    vgpu_config_parse_priority(json_node_get_string(priority), &plug->config.priority);
+    return TRUE;
+}
+
+static gboolean plug_in(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
+{
+    /* One may be left: of a device that went with a reset, or of a vgpud that ended in between. */
+    execute(domain, "chardev-remove", with_id(VGPU_ID_CHARDEV), NULL);
+    if (!add_chardev(plug, domain, error))
+        return FALSE;
+    if (add_device(plug, domain, error))
+        return TRUE;
+    execute(domain, "chardev-remove", with_id(VGPU_ID_CHARDEV), NULL);
+    return FALSE;
+}
+
+/* The device is gone when QEMU no longer knows what to delete: no event can be missed. */
+static gboolean plug_out(virDomainPtr domain, GError **error)
+{
+    for (guint i = 0; i < OUT_TRIES; i++) {
+        g_autoptr(GError) missing = NULL;
+
+        if (!execute(domain, "device_del", with_id(VGPU_ID_DEVICE), &missing)) {
+            if (g_error_matches(missing, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_NO_DEVICE)) {
+                execute(domain, "chardev-remove", with_id(VGPU_ID_CHARDEV), NULL);
+                return TRUE;
+            }
+            if (!g_error_matches(missing, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_REFUSED)) {
+                g_propagate_error(error, g_steal_pointer(&missing));
+                return FALSE;
+            }
+        }
+        g_usleep(OUT_INTERVAL_MS * 1000);
+    }
+    g_set_error(error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_REFUSED,
+                "its guest has not given the device back within %d s; it goes with the guest's "
+                "next reset",
+                OUT_TRIES * OUT_INTERVAL_MS / 1000);
+    return FALSE;
+}
+
+static gboolean carry_out(VgpuHostPlug *plug, virConnectPtr connection, GError **error)
+{
+    g_autoptr(virDomain) domain = virDomainLookupByUUIDString(connection, plug->uuid);
+
+    if (domain == NULL || (int)virDomainGetID(domain) != plug->id) {
+        g_set_error_literal(error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_LIBVIRT,
+                            "it has stopped meanwhile");
+        return FALSE;
+    }
+    switch (plug->kind) {
+    case VGPU_HOST_PLUG_PROBE:
+        return probe(plug, domain, error);
+    case VGPU_HOST_PLUG_IN:
+        return plug_in(plug, domain, error);
+    default:
+        return plug_out(domain, error);
+    }
+}
+
+static void run(gpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+    g_autoptr(VgpuHostPlug) plug = data;
+    virConnectPtr connection = virConnectOpen(plug->shared->uri);
+
+    if (connection != NULL) {
+        virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
+        carry_out(plug, connection, &plug->error);
+        virConnectClose(connection);
+    } else {
+        g_autofree char *reason = vgpu_host_libvirt_error();
+
+        g_set_error_literal(&plug->error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_LIBVIRT, reason);
+    }
+    g_atomic_int_set(&plug->finished, TRUE);
+    g_async_queue_push(plug->shared->plugged, g_atomic_rc_box_acquire(plug));
+    vgpu_host_work_add(plug->shared->work, plug->uuid);
+}
+
+GThreadPool *vgpu_host_plug_pool_new(void)
+{
+    return g_thread_pool_new(run, NULL, VGPU_HOST_PLUG_MAX, FALSE, NULL);
+}
+
+void vgpu_host_plug_pool_free(GThreadPool *pool)
+{
+    g_thread_pool_free(pool, TRUE, FALSE);
+}
+
+static gboolean on_slow(gpointer data)
+{
+    VgpuHostPlug *plug = data;
+
+    if (!g_atomic_int_get(&plug->finished) && plug->shared->receiver != NULL)
+        g_warning("domain '%s': its QEMU has not answered on its monitor for %d s; its vgpu device "
+                  "waits for that",
+                  plug->name, SLOW_S);
+    return G_SOURCE_REMOVE;
+}
+
+void vgpu_host_plug_start(GThreadPool *pool, VgpuHostPlug *plug)
+{
+    /* Giving a device back is slow by nature. */
+    if (plug->kind != VGPU_HOST_PLUG_OUT)
+        g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, SLOW_S, on_slow,
+                                   g_atomic_rc_box_acquire(plug),
+                                   (GDestroyNotify)vgpu_host_plug_unref);
+    g_thread_pool_push(pool, plug, NULL);
+}
