@@ -1,127 +1,73 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vgpuctl: what vgpud does, for people and for scripts. */
-#include <errno.h>
-#include <json-glib/json-glib.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "client.h"
-#include "show.h"
+#include "command.h"
+#include "output.h"
 #include "text.h"
 
-typedef struct {
-    GDBusConnection *connection;
-    const char *argument; /* of the command; NULL for those that take none */
-    gboolean json;
-    GString *out; /* written at the end, and only when all went well */
-} Context;
+/* Options that only some commands take. */
+enum {
+    TAKES_NAMES = 1 << 0,
+    TAKES_WISH = 1 << 1, /* --pool and --priority */
+    TAKES_ALL = 1 << 2,
+    TAKES_FOLLOW = 1 << 3,
+    TAKES_TIMES = 1 << 4, /* --interval and --count */
+};
 
 typedef struct {
     const char *name;
-    const char *argument; /* what the one argument is called; NULL: there is none */
-    gboolean (*run)(Context *context, GError **error);
+    const char *usage; /* what stands behind the name; "" : nothing */
+    guint least, most; /* arguments */
+    guint takes;
+    VgpuctlRun run;
 } Command;
 
-static void append_json_node(Context *context, JsonNode *node)
-{
-    g_autofree char *text = json_to_string(node, TRUE);
-
-    g_string_append(context->out, text);
-    g_string_append_c(context->out, '\n');
-}
-
-static void append_json(Context *context, GVariant *value)
-{
-    g_autoptr(JsonNode) node = json_gvariant_serialize(value);
-
-    append_json_node(context, node);
-}
-
-static gboolean run_list(Context *context, GError **error)
-{
-    g_autoptr(GVariant) vms = vgpuctl_call(context->connection, "ListVms", NULL, "aa{sv}", error);
-
-    if (vms == NULL)
-        return FALSE;
-    if (context->json)
-        append_json(context, vms);
-    else
-        vgpuctl_show_vms(vms, g_get_real_time(), context->out);
-    return TRUE;
-}
-
-static gboolean run_pools(Context *context, GError **error)
-{
-    g_autoptr(GVariant) pools =
-        vgpuctl_call(context->connection, "ListPools", NULL, "aa{sv}", error);
-
-    if (pools == NULL)
-        return FALSE;
-    if (context->json)
-        append_json(context, pools);
-    else
-        vgpuctl_show_pools(pools, context->out);
-    return TRUE;
-}
-
-static gboolean run_status(Context *context, GError **error)
-{
-    g_autoptr(GVariant) status =
-        vgpuctl_call(context->connection, "GetStatus", NULL, "a{sv}", error);
-    g_autoptr(GVariant) vms =
-        status == NULL ? NULL : vgpuctl_call(context->connection, "ListVms", NULL, "aa{sv}", error);
-
-    if (vms == NULL)
-        return FALSE;
-    if (context->json) {
-        g_autoptr(JsonNode) node = json_gvariant_serialize(status);
-        json_object_set_member(json_node_get_object(node), "vms", json_gvariant_serialize(vms));
-        append_json_node(context, node);
-        return TRUE;
-    }
-    vgpuctl_show_status(status, context->out);
-    g_string_append_c(context->out, '\n');
-    vgpuctl_show_vms(vms, g_get_real_time(), context->out);
-    return TRUE;
-}
-
-static gboolean run_show(Context *context, GError **error)
-{
-    g_autoptr(GVariant) vm = vgpuctl_call(context->connection, "GetVm",
-                                          g_variant_new("(s)", context->argument), "a{sv}", error);
-
-    if (vm == NULL)
-        return FALSE;
-    if (context->json)
-        append_json(context, vm);
-    else
-        vgpuctl_show_vm(vm, g_get_real_time(), context->out);
-    return TRUE;
-}
-
 static const Command commands[] = {
-    {"status", NULL, run_status},
-    {"list", NULL, run_list},
-    {"show", "VM", run_show},
-    {"pools", NULL, run_pools},
+    {"status", "", 0, 0, 0, vgpuctl_run_status},
+    {"list", "[--names]", 0, 0, TAKES_NAMES, vgpuctl_run_list},
+    {"show", "VM", 1, 1, 0, vgpuctl_run_show},
+    {"pools", "[--names]", 0, 0, TAKES_NAMES, vgpuctl_run_pools},
+    {"top", "[--interval S] [--count N]", 0, 0, TAKES_TIMES, vgpuctl_run_top},
+    {"events", "[--follow]", 0, 0, TAKES_FOLLOW, vgpuctl_run_events},
+    {"set", "VM [--pool X] [--priority P]", 1, 1, TAKES_WISH, vgpuctl_run_set},
+    {"attach", "DOMAIN --pool X [--priority P] | --all", 0, 1, TAKES_WISH | TAKES_ALL,
+     vgpuctl_run_attach},
+    {"detach", "DOMAIN | --all", 0, 1, TAKES_ALL, vgpuctl_run_detach},
+    {"inject", "< XML", 0, 0, 0, vgpuctl_run_inject},
+    {"version", "", 0, 0, 0, vgpuctl_run_version},
 };
 
-static const char summary[] = "Shows what vgpud, the host's GPU mediator, does.\n"
-                              "\n"
-                              "Commands:\n"
-                              "  status     vgpud, its connection to libvirt, and the running VMs\n"
-                              "  list       the running VMs only\n"
-                              "  show VM    one VM, by name, UUID or number\n"
-                              "  pools      the pools and the devices in them";
+static const char summary[] =
+    "Shows and changes what vgpud, the host's GPU mediator, does.\n"
+    "\n"
+    "Commands that show:\n"
+    "  status          vgpud, its connection to libvirt, and the running VMs\n"
+    "  list            the running VMs only\n"
+    "  show VM         one VM, by name, UUID or number\n"
+    "  pools           the pools and the devices in them\n"
+    "  top             who is busy, again and again\n"
+    "  events          what has happened; with --follow, also what happens from now on\n"
+    "  version         of vgpuctl, of vgpud and of the protocol\n"
+    "\n"
+    "Commands that change:\n"
+    "  set VM          gives a running VM another --pool, --priority, or both\n"
+    "  attach DOMAIN   gives a domain the device, in --pool X, with --priority P\n"
+    "  attach --all    ends detach --all\n"
+    "  detach DOMAIN   takes it away again\n"
+    "  detach --all    puts every definition back to what it was before vgpud\n"
+    "  inject          puts the device into the domain XML that it reads, for virsh create";
 
 static const char description[] =
     "Examples:\n"
     "  vgpuctl status\n"
     "  vgpuctl show web1\n"
     "  vgpuctl --json list | jq -r '.[] | select(.state != \"serving\") | .name'\n"
+    "  vgpuctl attach web1 --pool A --priority high\n"
+    "  vgpuctl inject < web2.xml > /tmp/web2.xml && virsh create /tmp/web2.xml\n"
     "\n"
-    "Exit status: 0 success; 1 vgpud answered an error; 2 wrong usage; 3 vgpud is not running.\n"
-    "The manual page vgpuctl(1) lists the JSON keys.";
+    "Exit status: 0 success; 1 vgpud answered an error; 2 wrong usage; 3 vgpud is not running;\n"
+    "4 permission denied. The manual page vgpuctl(1) lists the JSON keys.";
 
 static const Command *find_command(const char *name)
 {
@@ -131,7 +77,20 @@ static const Command *find_command(const char *name)
     return NULL;
 }
 
-static const Command *choose_command(char **words, GError **error)
+/* The options that are given, as TAKES_ bits. */
+static guint given(const VgpuctlOptions *options)
+{
+    guint bits = 0;
+
+    bits |= options->names ? TAKES_NAMES : 0;
+    bits |= options->pool != NULL || options->priority != NULL ? TAKES_WISH : 0;
+    bits |= options->all ? TAKES_ALL : 0;
+    bits |= options->follow ? TAKES_FOLLOW : 0;
+    bits |= options->interval != 0 || options->count != 0 ? TAKES_TIMES : 0;
+    return bits;
+}
+
+static const Command *choose_command(char **words, const VgpuctlOptions *options, GError **error)
 {
     guint count = words == NULL ? 0 : g_strv_length(words);
 
@@ -146,69 +105,90 @@ static const Command *choose_command(char **words, GError **error)
                     "there is no command \"%s\"; see vgpuctl --help", words[0]);
         return NULL;
     }
-    if (count != (command->argument == NULL ? 1 : 2) ||
-        !g_utf8_validate(words[count - 1], -1, NULL)) {
+    guint arguments = count - 1;
+    gboolean is_text = TRUE;
+    for (guint i = 1; i < count; i++)
+        is_text = is_text && g_utf8_validate(words[i], -1, NULL);
+    if (arguments < command->least || arguments > command->most || !is_text ||
+        (given(options) & ~command->takes) != 0) {
         g_set_error(error, VGPUCTL_ERROR, VGPUCTL_USAGE, "usage: vgpuctl [OPTION...] %s%s%s",
-                    command->name, command->argument == NULL ? "" : " ",
-                    command->argument == NULL ? "" : command->argument);
+                    command->name, *command->usage == '\0' ? "" : " ", command->usage);
         return NULL;
     }
     return command;
 }
 
-static gboolean write_out(const GString *out, GError **error)
+static gboolean carry_out(const Command *command, const char *argument,
+                          const VgpuctlOptions *options, GError **error)
 {
-    if (fwrite(out->str, 1, out->len, stdout) == out->len && fflush(stdout) == 0)
-        return TRUE;
-    g_set_error(error, VGPUCTL_ERROR, VGPUCTL_FAILED, "cannot write: %s", g_strerror(errno));
-    return FALSE;
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GDBusConnection) connection =
+        vgpuctl_connect(options->bus != NULL ? options->bus : "system", error);
+
+    if (connection == NULL)
+        return FALSE;
+    VgpuctlContext context = {
+        .connection = connection,
+        .argument = argument,
+        .options = options,
+        .out = out,
+    };
+    return command->run(&context, error) && vgpuctl_write(out, error);
 }
 
-static gboolean run(int argc, char **argv, GError **error)
+static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **error)
 {
-    g_autofree char *bus = NULL;
     g_auto(GStrv) words = NULL;
-    gboolean json = FALSE, version = FALSE;
+    gboolean version = FALSE;
     const GOptionEntry entries[] = {
-        {"bus", 'b', 0, G_OPTION_ARG_FILENAME, &bus,
+        {"bus", 'b', 0, G_OPTION_ARG_FILENAME, &options->bus,
          "where vgpud is: system (the default), session, or a D-Bus address", "BUS"},
-        {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL},
+        {"json", 'j', 0, G_OPTION_ARG_NONE, &options->json, "print JSON", NULL},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &version, "print the version of vgpuctl", NULL},
+        {"names", 0, 0, G_OPTION_ARG_NONE, &options->names, "list, pools: the names only", NULL},
+        {"pool", 'p', 0, G_OPTION_ARG_STRING, &options->pool, "set, attach: the pool's letter",
+         "X"},
+        {"priority", 'P', 0, G_OPTION_ARG_STRING, &options->priority,
+         "set, attach: low, medium or high", "P"},
+        {"all", 'a', 0, G_OPTION_ARG_NONE, &options->all, "attach, detach: every domain", NULL},
+        {"follow", 'f', 0, G_OPTION_ARG_NONE, &options->follow, "events: go on with new ones",
+         NULL},
+        {"interval", 'i', 0, G_OPTION_ARG_DOUBLE, &options->interval,
+         "top: seconds between two looks (2)", "S"},
+        {"count", 'n', 0, G_OPTION_ARG_INT, &options->count,
+         "top: how often (in a terminal without end, else once)", "N"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &words, NULL, "COMMAND"},
         G_OPTION_ENTRY_NULL,
     };
-    g_autoptr(GOptionContext) options = g_option_context_new(NULL);
-    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) failure = NULL;
 
-    g_option_context_set_summary(options, summary);
-    g_option_context_set_description(options, description);
-    g_option_context_add_main_entries(options, entries, NULL);
-    if (!g_option_context_parse(options, &argc, &argv, &failure)) {
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_description(context, description);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &failure)) {
         g_set_error(error, VGPUCTL_ERROR, VGPUCTL_USAGE, "%s; see vgpuctl --help",
                     failure->message);
         return FALSE;
     }
     if (version) {
-        g_string_append(out, "vgpuctl " VGPU_VERSION "\n");
-        return write_out(out, error);
+        g_autoptr(GString) out = g_string_new("vgpuctl " VGPU_VERSION "\n");
+        return vgpuctl_write(out, error);
     }
-
-    const Command *command = choose_command(words, error);
-    if (command == NULL)
-        return FALSE;
-    g_autoptr(GDBusConnection) connection = vgpuctl_connect(bus != NULL ? bus : "system", error);
-    if (connection == NULL)
-        return FALSE;
-    Context context = {.connection = connection, .argument = words[1], .json = json, .out = out};
-    return command->run(&context, error) && write_out(out, error);
+    const Command *command = choose_command(words, options, error);
+    return command != NULL && carry_out(command, words[1], options, error);
 }
 
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
+    VgpuctlOptions options = {0};
+    gboolean done = run(argc, argv, &options, &error);
 
-    if (run(argc, argv, &error))
+    g_free(options.bus);
+    g_free(options.pool);
+    g_free(options.priority);
+    if (done)
         return VGPUCTL_OK;
     g_autofree char *text = vgpuctl_text_safe(error->message);
     fprintf(stderr, "vgpuctl: %s\n", text);

@@ -1,54 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "show.h"
+
+#include "dict.h"
 #include "table.h"
 #include "text.h"
-
-/* Borrowed from @dict; "" when there is none. */
-static const char *get_string(GVariant *dict, const char *key)
-{
-    const char *value = "";
-
-    g_variant_lookup(dict, key, "&s", &value);
-    return value;
-}
-
-static guint get_uint(GVariant *dict, const char *key)
-{
-    guint32 value = 0;
-
-    g_variant_lookup(dict, key, "u", &value);
-    return value;
-}
-
-static guint64 get_count(GVariant *dict, const char *key)
-{
-    guint64 value = 0;
-
-    g_variant_lookup(dict, key, "t", &value);
-    return value;
-}
-
-static gint64 get_time(GVariant *dict, const char *key)
-{
-    gint64 value = 0;
-
-    g_variant_lookup(dict, key, "x", &value);
-    return value;
-}
-
-static guint64 count_errors(GVariant *vm)
-{
-    g_autoptr(GVariant) errors = g_variant_lookup_value(vm, "errors", G_VARIANT_TYPE("a{st}"));
-    guint64 total = 0, count;
-    GVariantIter iter;
-
-    if (errors == NULL)
-        return 0;
-    g_variant_iter_init(&iter, errors);
-    while (g_variant_iter_next(&iter, "{&st}", NULL, &count))
-        total += MIN(count, G_MAXUINT64 - total);
-    return total;
-}
 
 /* Adds a cell and takes @text. */
 static void add(VgpuctlTable *table, char *text)
@@ -71,7 +26,7 @@ static void append_states(GVariant *status, GString *out)
     GVariantIter iter;
     guint32 count;
 
-    g_string_append_printf(out, "%u", get_uint(status, "vm-count"));
+    g_string_append_printf(out, "%u", vgpuctl_dict_uint(status, "vm-count"));
     if (states == NULL)
         return;
     g_variant_iter_init(&iter, states);
@@ -88,8 +43,8 @@ static void append_states(GVariant *status, GString *out)
 
 static void append_libvirt(GVariant *status, GString *out)
 {
-    g_autofree char *uri = vgpuctl_text_safe(get_string(status, "libvirt-uri"));
-    g_autofree char *detail = vgpuctl_text_safe(get_string(status, "libvirt-detail"));
+    g_autofree char *uri = vgpuctl_text_safe(vgpuctl_dict_string(status, "libvirt-uri"));
+    g_autofree char *detail = vgpuctl_text_safe(vgpuctl_dict_string(status, "libvirt-detail"));
     gboolean connected = FALSE;
 
     g_variant_lookup(status, "libvirt-connected", "b", &connected);
@@ -102,15 +57,16 @@ static void append_libvirt(GVariant *status, GString *out)
 
 void vgpuctl_show_status(GVariant *status, GString *out)
 {
-    g_autofree char *version = vgpuctl_text_safe(get_string(status, "version"));
-    g_autofree char *protocol = vgpuctl_text_safe(get_string(status, "protocol"));
-    g_autofree char *uptime = vgpuctl_text_uptime(get_count(status, "uptime-us"));
+    g_autofree char *version = vgpuctl_text_safe(vgpuctl_dict_string(status, "version"));
+    g_autofree char *protocol = vgpuctl_text_safe(vgpuctl_dict_string(status, "protocol"));
+    g_autofree char *uptime = vgpuctl_text_uptime(vgpuctl_dict_count(status, "uptime-us"));
 
     g_string_append_printf(out, "vgpud:    version %s, protocol %s, up %s\n", version, protocol,
                            uptime);
     g_string_append(out, "libvirt:  ");
     append_libvirt(status, out);
-    g_string_append_printf(out, "\npools:    %u\nVMs:      ", get_uint(status, "pool-count"));
+    g_string_append_printf(out,
+                           "\npools:    %u\nVMs:      ", vgpuctl_dict_uint(status, "pool-count"));
     append_states(status, out);
     g_string_append_c(out, '\n');
 }
@@ -129,13 +85,14 @@ static char *member_device(GVariant *member)
     g_variant_lookup(member, "device-names", "^a&s", &names);
     if (names != NULL && names[0] != NULL)
         return g_strjoinv(", ", (char **)names);
-    const char *selector = get_string(member, "device");
+    const char *selector = vgpuctl_dict_string(member, "device");
     return *selector == '\0' ? g_strdup("(the first)") : g_strdup_printf("(%s)", selector);
 }
 
 static char *limit_text(GVariant *pool)
 {
-    guint rate = get_uint(pool, "requests-per-second"), burst = get_uint(pool, "burst");
+    guint rate = vgpuctl_dict_uint(pool, "requests-per-second"),
+          burst = vgpuctl_dict_uint(pool, "burst");
 
     return rate == 0 ? g_strdup("none") : g_strdup_printf("%u/s, burst %u", rate, MAX(burst, 1));
 }
@@ -156,13 +113,14 @@ void vgpuctl_show_pools(GVariant *pools, GString *out)
             continue;
         g_variant_iter_init(&member_iter, members);
         while (g_variant_iter_loop(&member_iter, "@a{sv}", &member)) {
-            vgpuctl_table_add(table, get_string(pool, "name"));
-            vgpuctl_table_add(table, get_string(member, "name"));
-            vgpuctl_table_add(table, get_string(member, "backend"));
-            add(table, usage_text(get_uint(member, "used"), get_uint(member, "slots")));
+            vgpuctl_table_add(table, vgpuctl_dict_string(pool, "name"));
+            vgpuctl_table_add(table, vgpuctl_dict_string(member, "name"));
+            vgpuctl_table_add(table, vgpuctl_dict_string(member, "backend"));
+            add(table,
+                usage_text(vgpuctl_dict_uint(member, "used"), vgpuctl_dict_uint(member, "slots")));
             add(table, member_device(member));
             add(table, limit_text(pool));
-            vgpuctl_table_add(table, get_string(pool, "description"));
+            vgpuctl_table_add(table, vgpuctl_dict_string(pool, "description"));
         }
     }
     vgpuctl_table_print(table, out);
@@ -171,9 +129,9 @@ void vgpuctl_show_pools(GVariant *pools, GString *out)
 /* What the DEVICE column says: a device, or why there is none. */
 static const char *vm_device(GVariant *vm)
 {
-    const char *failure = get_string(vm, "failure");
+    const char *failure = vgpuctl_dict_string(vm, "failure");
 
-    return *failure != '\0' ? failure : get_string(vm, "device");
+    return *failure != '\0' ? failure : vgpuctl_dict_string(vm, "device");
 }
 
 void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out)
@@ -191,16 +149,16 @@ void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out)
     }
     g_variant_iter_init(&iter, vms);
     while (g_variant_iter_loop(&iter, "@a{sv}", &vm)) {
-        vgpuctl_table_add(table, get_string(vm, "name"));
-        add_count(table, get_uint(vm, "vm-id"));
-        vgpuctl_table_add(table, get_string(vm, "pool"));
-        vgpuctl_table_add(table, get_string(vm, "priority"));
-        vgpuctl_table_add(table, get_string(vm, "state"));
+        vgpuctl_table_add(table, vgpuctl_dict_string(vm, "name"));
+        add_count(table, vgpuctl_dict_uint(vm, "vm-id"));
+        vgpuctl_table_add(table, vgpuctl_dict_string(vm, "pool"));
+        vgpuctl_table_add(table, vgpuctl_dict_string(vm, "priority"));
+        vgpuctl_table_add(table, vgpuctl_dict_string(vm, "state"));
         vgpuctl_table_add(table, vm_device(vm));
-        add_count(table, get_count(vm, "requests"));
-        add_count(table, count_errors(vm));
-        add(table, vgpuctl_text_time(get_count(vm, "mean-service-ns")));
-        add(table, vgpuctl_text_ago(get_time(vm, "last-us"), now_us));
+        add_count(table, vgpuctl_dict_count(vm, "requests"));
+        add_count(table, vgpuctl_dict_errors(vm));
+        add(table, vgpuctl_text_time(vgpuctl_dict_count(vm, "mean-service-ns")));
+        add(table, vgpuctl_text_ago(vgpuctl_dict_time(vm, "last-us"), now_us));
     }
     vgpuctl_table_print(table, out);
 }
@@ -244,36 +202,37 @@ static char *errors_text(GVariant *vm)
         return g_strdup("0");
     g_ptr_array_add(parts, NULL);
     g_autofree char *list = g_strjoinv(", ", (char **)parts->pdata);
-    return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", count_errors(vm), list);
+    return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", vgpuctl_dict_errors(vm), list);
 }
 
 void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
 {
-    g_autofree char *since = vgpuctl_text_date(get_time(vm, "since-us"));
-    g_autofree char *since_ago = vgpuctl_text_ago(get_time(vm, "since-us"), now_us);
-    g_autofree char *in = vgpuctl_text_bytes(get_count(vm, "bytes-in"));
-    g_autofree char *out_bytes = vgpuctl_text_bytes(get_count(vm, "bytes-out"));
+    g_autofree char *since = vgpuctl_text_date(vgpuctl_dict_time(vm, "since-us"));
+    g_autofree char *since_ago = vgpuctl_text_ago(vgpuctl_dict_time(vm, "since-us"), now_us);
+    g_autofree char *in = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "bytes-in"));
+    g_autofree char *out_bytes = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "bytes-out"));
 
-    append_line(out, "name", get_string(vm, "name"));
-    append_line(out, "uuid", get_string(vm, "uuid"));
-    append_taken(out, "number", g_strdup_printf("%u", get_uint(vm, "vm-id")));
-    append_line(out, "pool", get_string(vm, "pool"));
-    append_line(out, "member", get_string(vm, "member"));
-    append_line(out, "priority", get_string(vm, "priority"));
-    append_line(out, "state", get_string(vm, "state"));
+    append_line(out, "name", vgpuctl_dict_string(vm, "name"));
+    append_line(out, "uuid", vgpuctl_dict_string(vm, "uuid"));
+    append_taken(out, "number", g_strdup_printf("%u", vgpuctl_dict_uint(vm, "vm-id")));
+    append_line(out, "pool", vgpuctl_dict_string(vm, "pool"));
+    append_line(out, "member", vgpuctl_dict_string(vm, "member"));
+    append_line(out, "priority", vgpuctl_dict_string(vm, "priority"));
+    append_line(out, "state", vgpuctl_dict_string(vm, "state"));
     append_taken(out, "since", g_strdup_printf("%s (%s)", since, since_ago));
-    append_taken(out, "QEMU process", pid_text(get_uint(vm, "qemu-pid")));
-    append_taken(out, "worker process", pid_text(get_uint(vm, "worker-pid")));
+    append_taken(out, "QEMU process", pid_text(vgpuctl_dict_uint(vm, "qemu-pid")));
+    append_taken(out, "worker process", pid_text(vgpuctl_dict_uint(vm, "worker-pid")));
     append_taken(out, "worker faults",
-                 g_strdup_printf("%" G_GUINT64_FORMAT, get_count(vm, "worker-faults")));
-    append_line(out, "backend", get_string(vm, "backend-state"));
-    append_line(out, "device", get_string(vm, "device"));
-    if (*get_string(vm, "failure") != '\0')
-        append_line(out, "failure", get_string(vm, "failure"));
-    append_taken(out, "requests", g_strdup_printf("%" G_GUINT64_FORMAT, get_count(vm, "requests")));
+                 g_strdup_printf("%" G_GUINT64_FORMAT, vgpuctl_dict_count(vm, "worker-faults")));
+    append_line(out, "backend", vgpuctl_dict_string(vm, "backend-state"));
+    append_line(out, "device", vgpuctl_dict_string(vm, "device"));
+    if (*vgpuctl_dict_string(vm, "failure") != '\0')
+        append_line(out, "failure", vgpuctl_dict_string(vm, "failure"));
+    append_taken(out, "requests",
+                 g_strdup_printf("%" G_GUINT64_FORMAT, vgpuctl_dict_count(vm, "requests")));
     append_taken(out, "errors", errors_text(vm));
     append_taken(out, "data", g_strdup_printf("%s in, %s out", in, out_bytes));
-    append_taken(out, "device time", vgpuctl_text_time(get_count(vm, "device-ns")));
-    append_taken(out, "mean service", vgpuctl_text_time(get_count(vm, "mean-service-ns")));
-    append_taken(out, "last request", vgpuctl_text_ago(get_time(vm, "last-us"), now_us));
+    append_taken(out, "device time", vgpuctl_text_time(vgpuctl_dict_count(vm, "device-ns")));
+    append_taken(out, "mean service", vgpuctl_text_time(vgpuctl_dict_count(vm, "mean-service-ns")));
+    append_taken(out, "last request", vgpuctl_text_ago(vgpuctl_dict_time(vm, "last-us"), now_us));
 }

@@ -12,3 +12,6 @@ void vgpuctl_show_status(GVariant *status, GString *out);
 void vgpuctl_show_pools(GVariant *pools, GString *out);
 void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out);
 void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out);
+
+/* Who is busy: @vms as vgpuctl_rates_add() returns them. */
+void vgpuctl_show_top(GVariant *vms, GString *out);

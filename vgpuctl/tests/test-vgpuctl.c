@@ -372,7 +372,7 @@ static void test_policy(void **state)
     g_rmdir(folder);
 
     assert_int_equal(as_root_status, 0);
-    assert_int_equal(as_nobody_status, 1);
+    assert_int_equal(as_nobody_status, 4);
     assert_non_null(strstr(fixture->err, "permission denied"));
 }
 

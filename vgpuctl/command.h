@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all commands share: what they are given, and where their output goes. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "client.h"
+
+/* Those of the command line; NULL, FALSE or 0: not given. */
+typedef struct {
+    char *bus;
+    gboolean json;
+    gboolean names;
+    char *pool;
+    char *priority;
+    gboolean all;
+    gboolean follow;
+    gdouble interval; /* seconds */
+    gint count;
+} VgpuctlOptions;
+
+typedef struct {
+    GDBusConnection *connection;
+    const char *argument; /* of the command; NULL: none was given */
+    const VgpuctlOptions *options;
+    GString *out; /* written when the command has returned TRUE */
+} VgpuctlContext;
+
+/* Each carries one command out. FALSE with @error, of VGPUCTL_ERROR, set. */
+typedef gboolean (*VgpuctlRun)(VgpuctlContext *context, GError **error);
+
+gboolean vgpuctl_run_status(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_list(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_show(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_pools(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_version(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_top(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_events(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_attach(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_set(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_inject(VgpuctlContext *context, GError **error);
