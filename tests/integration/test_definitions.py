@@ -117,6 +117,9 @@ class Definitions(host.HostTest):
         line = self.refusal("bad-priority", pool="A", priority="urgent")
         self.assertRegex(line, place.format("bad-priority") +
                          " attribute 'priority' is 'urgent'; .*low.*medium.*high")
+        # One line even for a value of two.
+        line = self.refusal("two-lines", pool="A", priority="high&#10;vgpud: all is well&#10;")
+        self.assertRegex(line, place.format("two-lines") + " attribute 'priority' is 'high.vgpud")
         line = self.refusal("other-attribute", pool="A", colour="red")
         self.assertRegex(line, place.format("other-attribute") + ".*'colour'")
         line = self.refusal("no-pool", priority="low")
@@ -129,9 +132,9 @@ class Definitions(host.HostTest):
         file = shell.HOME / "transient.xml"
         file.write_text(guest.domain.text())
         line = self.one_line(virsh_error("create", str(file)))
-        self.assertIn("vgpu-xml inject", line)
+        self.assertRegex(line, "'(vgpuctl|vgpu-xml) inject'")
 
-        # The way out that it names.
+        # The way out that it names: both do the same.
         injected = subprocess.run(["vgpu-xml", "inject", str(file)], check=True,
                                   capture_output=True, text=True).stdout
         file.write_text(injected)
