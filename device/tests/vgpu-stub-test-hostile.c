@@ -19,6 +19,7 @@ static void test_malformed_packets(void)
         {{.type = VGPU_CHANNEL_RESPONSE, .length = 1}, sizeof(struct vgpu_channel_header)},
         {{.type = VGPU_CHANNEL_RESPONSE}, sizeof(struct vgpu_channel_header) + 1},
         {{.type = VGPU_CHANNEL_RESPONSE, .length = UINT32_MAX}, VGPU_CHANNEL_MAX_PACKET},
+        {{.type = VGPU_CHANNEL_RESPONSE, .length = 1024}, VGPU_CHANNEL_MAX_PACKET + 1},
         {{.type = VGPU_CHANNEL_RESPONSE, .length = 1025}, VGPU_CHANNEL_MAX_PACKET + 1},
         {{.type = VGPU_CHANNEL_RESPONSE, .length = 3976}, 4000},
         {{.type = VGPU_CHANNEL_RESPONSE, .error = VGPU_ERROR_COUNT},
