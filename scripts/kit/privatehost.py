@@ -90,6 +90,8 @@ class PrivateHost:
         # libvirtd looks for a default emulator in its PATH. Where the machine has none, ours is it.
         (HOME / "fallback").mkdir()
         namespaces.bind(self.emulator_source, HOME / "fallback/qemu-system-x86_64")
+        # Reverting to a snapshot wants to find it, also for a domain without disks.
+        (HOME / "fallback/qemu-img").symlink_to("/bin/true")
 
         # By these paths the machine's AppArmor profiles do not know them.
         for name in ("libvirtd", "virtlogd"):

@@ -20,13 +20,13 @@ import uuid
 from pathlib import Path
 from xml.etree import ElementTree
 
+from libvirtd import HOME, TIMEOUT, Libvirtd
+
 PROBE = Path(os.environ["BUILD"]) / "vgpud/host/host-probe"
 EMULATOR = os.environ["VGPU_EMULATOR"]
-HOME = Path("/run/vgpud-host")
 ORIGINAL_EMULATOR = HOME / "fallback/qemu-system-x86_64"  # the same program by another name
 NAMESPACE = "https://vgpud.org/xmlns/domain/1.0"
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-TIMEOUT = 60
 
 ELEMENT = '<metadata><vgpu:vgpu xmlns:vgpu="%s" pool="{}" priority="{}"/></metadata>' % NAMESPACE
 
@@ -52,35 +52,6 @@ def virsh(*arguments, check=True):
     if check and result.returncode != 0:
         raise AssertionError(f"virsh {' '.join(arguments)}: {result.stderr}")
     return result.stdout
-
-
-class Libvirtd:
-    """The private host's; after start() it is ours."""
-
-    def __init__(self):
-        self.process = None
-
-    def pid(self):
-        return int(Path("/run/libvirtd.pid").read_text())
-
-    def stop(self, number=signal.SIGTERM):
-        pid = self.pid()
-        end = os.pidfd_open(pid)
-        os.kill(pid, number)
-        if self.process:
-            self.process.wait(TIMEOUT)
-            self.process = None
-        else:
-            assert select.select([end], [], [], TIMEOUT)[0], "libvirtd does not end"
-        os.close(end)
-
-    def start(self):
-        path = os.environ["PATH"] + f":{HOME}/fallback"
-        log = open(Path(os.environ["VGPU_LOG_DIR"]) / "libvirtd-again.log", "ab")
-        self.process = subprocess.Popen(
-            [HOME / "sbin/libvirtd"], env=dict(os.environ, PATH=path), stdout=log, stderr=log
-        )
-        log.close()
 
 
 class Probe:
