@@ -12,6 +12,7 @@
 #include "host.h"
 #include "operator.h"
 #include "session.h"
+#include "state-file.h"
 #include "vgpu-domain.h"
 #include "vgpu-hotplug.h"
 #include "vgpu-inject.h"
@@ -23,6 +24,7 @@ struct VgpuDaemon {
     VgpuSessions *sessions;
     GHashTable *vms; /* uuid -> VgpuVm; one for each session */
     VgpuHookServer *hooks;
+    VgpuStateFile *state;
     VgpuHost *host;
     VgpuModel model;
     char *libvirt_detail; /* for the model */
@@ -30,6 +32,28 @@ struct VgpuDaemon {
     VgpuActions actions;
     VgpuDBusService *dbus;
 };
+
+/* A place may have become free: VMs that run without one get it, the highest priority first. */
+static void place_waiting(VgpuDaemon *self)
+{
+    g_autoptr(GPtrArray) sessions = vgpu_sessions_list(self->sessions);
+
+    for (int priority = VGPU_PRIORITY_HIGH; priority >= VGPU_PRIORITY_LOW; priority--) {
+        for (guint i = 0; i < sessions->len; i++) {
+            const VgpuSession *session = sessions->pdata[i];
+            VgpuMember *member = NULL;
+
+            if (session->member == NULL && (int)session->priority == priority)
+                member = vgpu_pools_place(self->settings->pools, session->pool, NULL);
+            if (member == NULL)
+                continue;
+            g_message("domain '%s': served from now on, a place in pool %c is free", session->name,
+                      session->pool);
+            vgpu_vm_change(g_hash_table_lookup(self->vms, session->uuid), session->pool,
+                           session->priority, member);
+        }
+    }
+}
 
 static void end_session(VgpuDaemon *self, const char *uuid)
 {
@@ -41,11 +65,19 @@ static void end_session(VgpuDaemon *self, const char *uuid)
     g_autofree char *key = g_strdup(uuid); /* @uuid may be the session's own */
     g_hash_table_remove(self->vms, key);
     vgpu_sessions_remove(self->sessions, key);
+    place_waiting(self);
 }
 
 static void on_vm_ended(VgpuVm *vm, gpointer data)
 {
     end_session(data, vgpu_vm_session(vm)->uuid);
+}
+
+static void on_vm_quarantined(VgpuVm *vm, gint64 until_us, gpointer data)
+{
+    VgpuDaemon *self = data;
+
+    vgpu_state_file_set_quarantined(self->state, vgpu_vm_session(vm)->uuid, until_us);
 }
 
 /*
@@ -55,6 +87,7 @@ static void on_vm_ended(VgpuVm *vm, gpointer data)
 static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const VgpuConfig *config,
                              VgpuMember *member, GError **error)
 {
+    static const VgpuVmHandlers handlers = {on_vm_ended, on_vm_quarantined};
     g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
     g_autoptr(VgpuSession) session = NULL;
     const guint32 vm_id = domain->device->vm_id;
@@ -77,11 +110,16 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
         return NULL;
     }
 
-    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, on_vm_ended, self, error);
+    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &handlers, self, error);
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);
     g_hash_table_insert(self->vms, session->uuid, vm);
+
+    const gint64 until_us =
+        vgpu_state_file_quarantined(self->state, session->uuid, g_get_monotonic_time());
+    if (until_us != 0)
+        vgpu_vm_quarantine(vm, until_us);
     return vm;
 }
 
@@ -234,6 +272,7 @@ static void on_running(const VgpuDomain *live, gpointer data)
     VgpuMember *member =
         session->pool != config->pool ? place_running(self, live, config->pool) : NULL;
     vgpu_vm_change(vm, config->pool, config->priority, member);
+    place_waiting(self);
 }
 
 static void on_unplugged(const char *uuid, gpointer data)
@@ -318,6 +357,7 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error)
         vgpu_hook_server_new(settings->run_dir, VGPU_HOOK_SERVER_TIMEOUT_MS, on_hook, self, error);
     if (self->hooks == NULL)
         return NULL;
+    self->state = vgpu_state_file_open(settings->run_dir);
     start_host(self);
     self->for_operators = (VgpuOperator){
         .host = self->host,
@@ -336,6 +376,7 @@ void vgpu_daemon_free(VgpuDaemon *self)
     g_hash_table_unref(self->vms);
     vgpu_sessions_free(self->sessions);
     g_clear_pointer(&self->hooks, vgpu_hook_server_free);
+    g_clear_pointer(&self->state, vgpu_state_file_free);
     vgpu_settings_free(self->settings);
     g_free(self->libvirt_detail);
     g_free(self);

@@ -20,7 +20,7 @@
 struct VgpuVm {
     VgpuSession *session;
     const VgpuSettings *settings;
-    VgpuVmEnded ended;
+    const VgpuVmHandlers *handlers;
     gpointer user_data;
     VgpuDeviceSocket *socket;
     VgpuDeviceLink *link;
@@ -88,6 +88,7 @@ static gboolean on_quarantine_over(gpointer data)
     self->quarantine_source = 0;
     vgpu_faults_forgive(&self->session->faults);
     g_message("domain '%s': released from quarantine", self->session->name);
+    self->handlers->quarantined(self, 0, self->user_data);
     vgpu_session_set_state(self->session,
                            self->greeted ? VGPU_SESSION_LINKED : VGPU_SESSION_RESERVED);
     announce(self);
@@ -95,14 +96,15 @@ static gboolean on_quarantine_over(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void quarantine(VgpuVm *self)
+void vgpu_vm_quarantine(VgpuVm *self, gint64 until_us)
 {
-    g_warning("domain '%s': its worker died more than %u times in %u s; quarantined for %u s",
-              self->session->name, self->settings->fault_budget, self->settings->fault_window_s,
-              self->settings->quarantine_s);
+    gint64 rest_us = MAX(0, until_us - g_get_monotonic_time());
+
+    drop_worker(self);
+    g_clear_handle_id(&self->quarantine_source, g_source_remove);
     vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
-    self->quarantine_source =
-        g_timeout_add_seconds(self->settings->quarantine_s, on_quarantine_over, self);
+    self->quarantine_source = g_timeout_add((guint)(rest_us / 1000), on_quarantine_over, self);
+    self->handlers->quarantined(self, until_us, self->user_data);
     announce(self);
 }
 
@@ -111,10 +113,15 @@ static void count_fault(VgpuVm *self)
     vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
     gboolean too_many = vgpu_faults_add(&self->session->faults, g_get_monotonic_time());
     vgpu_session_changed(self->session);
-    if (too_many)
-        quarantine(self);
-    else
+    if (!too_many) {
         start_worker(self);
+        return;
+    }
+    g_warning("domain '%s': its worker died more than %u times in %u s; quarantined for %u s",
+              self->session->name, self->settings->fault_budget, self->settings->fault_window_s,
+              self->settings->quarantine_s);
+    vgpu_vm_quarantine(self, g_get_monotonic_time() +
+                                 (gint64)self->settings->quarantine_s * G_USEC_PER_SEC);
 }
 
 static void on_worker_ended(gboolean clean, const char *how, gpointer data)
@@ -187,7 +194,7 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, VgpuMe
     VgpuSession *session = self->session;
 
     session->priority = priority;
-    if (pool != session->pool) {
+    if (pool != session->pool || member != NULL) {
         drop_worker(self);
         if (session->state == VGPU_SESSION_SERVING)
             vgpu_session_set_state(session, VGPU_SESSION_LINKED);
@@ -208,7 +215,7 @@ static gboolean on_qemu_ended(gint fd, GIOCondition condition, gpointer data)
     (void)fd;
     (void)condition;
     self->qemu_source = 0;
-    self->ended(self, self->user_data); /* frees self */
+    self->handlers->ended(self, self->user_data); /* frees self */
     return G_SOURCE_REMOVE;
 }
 
@@ -255,14 +262,14 @@ static void on_connection(int fd, gpointer data)
 }
 
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    VgpuVmEnded ended, gpointer user_data, GError **error)
+                    const VgpuVmHandlers *handlers, gpointer user_data, GError **error)
 {
     VgpuVm *self = g_new0(VgpuVm, 1);
     gid_t group;
 
     self->session = vgpu_session_ref(session);
     self->settings = settings;
-    self->ended = ended;
+    self->handlers = handlers;
     self->user_data = user_data;
     self->qemu_pidfd = -1;
     vgpu_limiter_init(&self->refusals, 1, 5);

@@ -19,16 +19,21 @@
 
 typedef struct VgpuVm VgpuVm;
 
-/* The VM's QEMU process has ended. The handler frees the VM. */
-typedef void (*VgpuVmEnded)(VgpuVm *vm, gpointer user_data);
+typedef struct {
+    /* The VM's QEMU process has ended. The handler frees the VM. */
+    void (*ended)(VgpuVm *vm, gpointer user_data);
+
+    /* It is quarantined until @until_us (g_get_monotonic_time()); 0: no longer. */
+    void (*quarantined)(VgpuVm *vm, gint64 until_us, gpointer user_data);
+} VgpuVmHandlers;
 
 /*
  * vgpu_vm_new:
- * Binds the session's socket at @socket_path. Keeps a reference of @session; @settings must stay
- * valid. Returns NULL with @error set; the session is then ENDED.
+ * Binds the session's socket at @socket_path. Keeps a reference of @session; @settings and
+ * @handlers must stay valid. Returns NULL with @error set; the session is then ENDED.
  */
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    VgpuVmEnded ended, gpointer user_data, GError **error);
+                    const VgpuVmHandlers *handlers, gpointer user_data, GError **error);
 
 /*
  * vgpu_vm_adopt:
@@ -38,13 +43,20 @@ VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const ch
  */
 gboolean vgpu_vm_adopt(VgpuVm *vm, GError **error);
 
+/*
+ * vgpu_vm_quarantine:
+ * Keeps the VM out until @until_us (g_get_monotonic_time()): each request is answered with 0x0B.
+ */
+void vgpu_vm_quarantine(VgpuVm *vm, gint64 until_us);
+
 VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
 
 /*
  * vgpu_vm_change:
  * Gives a running VM another priority, pool, or both, and shows them to its guest. In another pool
  * it takes @member, which vgpu_pools_place() gave (NULL: there was no place), and a new worker; a
- * request that is under way ends with an error. In the same pool @member is NULL.
+ * request that is under way ends with an error. In the same pool @member is NULL, or the place of a
+ * VM that had none.
  */
 void vgpu_vm_change(VgpuVm *vm, char pool, enum vgpu_priority priority, VgpuMember *member);
 

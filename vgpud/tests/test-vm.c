@@ -32,8 +32,9 @@ typedef struct {
     VgpuSession *session;
     VgpuVm *vm;
     gboolean ended;
-    int qemu;    /* our end of the control socket */
-    int channel; /* what CHANNEL brought */
+    gint64 quarantined_until_us; /* as the handler was told last */
+    int qemu;                    /* our end of the control socket */
+    int channel;                 /* what CHANNEL brought */
     guint64 sequence;
 } Fixture;
 
@@ -81,6 +82,14 @@ static void on_ended(VgpuVm *vm, gpointer data)
     g_clear_pointer(&fixture->vm, vgpu_vm_free);
 }
 
+static void on_quarantined(VgpuVm *vm, gint64 until_us, gpointer data)
+{
+    Fixture *fixture = data;
+
+    (void)vm;
+    fixture->quarantined_until_us = until_us;
+}
+
 static char *in_folder(const Fixture *fixture, const char *name)
 {
     return g_build_filename(fixture->folder, name, NULL);
@@ -97,6 +106,7 @@ static void write_pid_file(Fixture *fixture, pid_t pid)
 /* A VM named web, number 7, in pool A, whose one member has @backend and @device. */
 static void begin(Fixture *fixture, const char *backend, const char *device, const char *more)
 {
+    static const VgpuVmHandlers handlers = {on_ended, on_quarantined};
     g_autoptr(GError) error = NULL;
     g_autofree char *socket = in_folder(fixture, "vm.sock");
     g_autofree char *text = g_strdup_printf(
@@ -114,7 +124,7 @@ static void begin(Fixture *fixture, const char *backend, const char *device, con
     fixture->session = vgpu_session_new(UUID, "web", 7, 'A', VGPU_PRIORITY_HIGH, member, &error);
     assert_non_null(fixture->session);
     fixture->vm =
-        vgpu_vm_new(fixture->session, fixture->settings, socket, on_ended, fixture, &error);
+        vgpu_vm_new(fixture->session, fixture->settings, socket, &handlers, fixture, &error);
     assert_non_null(fixture->vm);
 }
 
@@ -350,12 +360,29 @@ static void test_past_the_fault_budget(void **state)
     expect_state(fixture, VGPU_ERROR_QUARANTINED);
     assert_int_equal(fixture->session->state, VGPU_SESSION_QUARANTINED);
     assert_int_equal(fixture->session->worker_pid, 0);
+    assert_in_range(fixture->quarantined_until_us - g_get_monotonic_time(), 1, G_USEC_PER_SEC);
     /* It is let back by the timer, with a whole budget. */
     expect_state(fixture, VGPU_ERROR_NONE);
+    assert_int_equal(fixture->quarantined_until_us, 0);
     expect_channel(fixture);
     send_add(fixture, 1, 1);
     assert_int_equal(receive_answer(fixture, &sum), -1);
     expect_channel(fixture);
+}
+
+/* As vgpud does when it was restarted: from the first word on, and until the time that is left. */
+static void test_a_quarantine_goes_on(void **state)
+{
+    Fixture *fixture = *state;
+
+    begin(fixture, "null", "", "");
+    vgpu_vm_quarantine(fixture->vm, g_get_monotonic_time() + G_USEC_PER_SEC);
+    greet(fixture);
+    expect_state(fixture, VGPU_ERROR_QUARANTINED);
+    assert_int_equal(fixture->session->worker_pid, 0);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    expect_sum(fixture);
 }
 
 static void test_qemu_reconnects(void **state)
@@ -450,6 +477,7 @@ int main(void)
         TEST(test_a_killed_worker_is_replaced_at_once),
         TEST(test_a_deadline_ends_request_and_worker),
         TEST(test_past_the_fault_budget),
+        TEST(test_a_quarantine_goes_on),
         TEST(test_qemu_reconnects),
         TEST(test_a_live_change_of_priority),
         TEST(test_a_pool_that_is_not_there),
