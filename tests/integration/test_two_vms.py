@@ -94,10 +94,12 @@ class TwoVms(host.HostTest):
         self.assertTrue(show["device"].startswith(name), (name, show["device"]))
         self.assertEqual(pools[0]["members"][0]["device-names"], [show["device"]])
 
-    def move(self, name, pool):
+    def move(self, name, pool, priority="low"):
         """Gives a running VM another pool."""
         host.virsh("metadata", name, "--live", "--uri", "https://vgpud.org/xmlns/domain/1.0",
-                   "--key", "vgpu", "--set", f'<vgpu pool="{pool}" priority="low"/>')
+                   "--key", "vgpu", "--set", f'<vgpu pool="{pool}" priority="{priority}"/>')
+        self.wait_for(lambda: [vgpuctl("show", name)[key] for key in ("pool", "priority")] ==
+                      [pool, priority])
 
     def test_pool_that_became_too_small(self):
         # One slot each, and then both VMs want the same one.
@@ -108,16 +110,29 @@ class TwoVms(host.HostTest):
             self.assertEqual(vm.call("add 20 22").code, 0)
 
         self.move("two", "A")
-        self.wait_for(lambda: self.two.session()["pool"] == "A")
         self.assertEqual(self.two.call("add 20 22").code, QUEUE_FULL)
         self.assertEqual(self.one.call("add 20 22").code, 0)
+
+        # Also when vgpud finds them so; whom it finds first gets the place.
         host.vgpud("restart")
         self.wait_for(lambda: {vm.session().get("state") for vm in (self.one, self.two)} ==
                       {"serving", "linked"}, 30)
         codes = {vm.session()["state"]: vm.call("add 20 22").code for vm in (self.one, self.two)}
         self.assertEqual(codes, {"serving": 0, "linked": QUEUE_FULL})
 
+        # Who leaves the pool makes room, whichever it is.
+        for first, second in (("one", "two"), ("two", "one")):
+            self.move(first, "B")
+            self.move(second, "A")
+            for vm in (self.one, self.two):
+                self.assertEqual(vm.run("vgpu-call --until-ok 30 add 20 22")[0], 0)
+            self.move(second, "B")
+            self.assertEqual(vgpuctl("show", second)["member"], "")
+            self.move(second, "A")
+            self.move(first, "A")
+            self.assertEqual(vgpuctl("show", first)["member"], "")
         self.move("two", "B")
+        self.move("one", "A", "high")
         for vm in (self.one, self.two):
             self.assertEqual(vm.run("vgpu-call --until-ok 30 add 20 22")[0], 0)
 
