@@ -213,6 +213,23 @@ class Lives(host.HostTest):
             virsh("destroy breathless; start breathless")
         self.await_service("breathless", **{"qemu-pid": qemu_pid("breathless")})
 
+    def test_detached(self):
+        """Who runs goes on; who starts is told why not; a define in between changes nothing."""
+        self.define("detached-runs")
+        session = self.start("detached-runs")
+        self.define("detached")
+        subprocess.run(["vgpuctl", "detach", "--all"], check=True)
+        self.addCleanup(subprocess.run, ["vgpuctl", "attach", "--all"], check=True)
+        self.assertNotIn("vgpu-stub", definition("detached"))
+        virsh("define", str(HOME / "detached.xml"))
+        with self.assertRaisesRegex(host.GuestError, "detached from all domains.*attach --all"):
+            virsh("start", "detached")
+        self.await_service("detached-runs", **{"worker-pid": session["worker-pid"]})
+        subprocess.run(["vgpuctl", "attach", "--all"], check=True)
+        self.await_device("detached")
+        self.await_device("detached-runs")
+        self.start("detached")
+
     def test_failed_start(self):
         """QEMU itself refuses: place and socket are free again, and the next start is not held up."""
         self.define("fails")
