@@ -11,6 +11,7 @@
 
 typedef struct {
     char *config;
+    char *connect; /* libvirt URI in place of the configured one; NULL: that one */
     gboolean check;
     gboolean version;
 } Options;
@@ -20,6 +21,8 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
          "Configuration file (default " DEFAULT_CONFIG ", if it exists)", "FILE"},
+        {"connect", 0, 0, G_OPTION_ARG_STRING, &options->connect,
+         "Connect to this libvirt, whatever the configuration says", "URI"},
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check,
          "Check the configuration and the pools, then exit", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, then exit",
@@ -38,6 +41,18 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
     if (options->config == NULL && g_file_test(DEFAULT_CONFIG, G_FILE_TEST_EXISTS))
         options->config = g_strdup(DEFAULT_CONFIG);
     return TRUE;
+}
+
+/* The configuration, with what the command line says instead. */
+static VgpuSettings *load_settings(const Options *options, GError **error)
+{
+    VgpuSettings *settings = vgpu_settings_load(options->config, error);
+
+    if (settings != NULL && options->connect != NULL) {
+        g_free(settings->connect);
+        settings->connect = g_strdup(options->connect);
+    }
+    return settings;
 }
 
 static gboolean on_signal(gpointer loop)
@@ -79,7 +94,8 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
 
-    VgpuSettings *settings = vgpu_settings_load(options.config, &error);
+    VgpuSettings *settings = load_settings(&options, &error);
+    g_free(options.connect);
     if (settings == NULL) {
         g_printerr("vgpud: %s\n", error->message);
         return EXIT_FAILURE;

@@ -104,8 +104,11 @@ static void serve(Thread *self)
 
     g_clear_pointer(&self->said, g_free);
     vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_CONNECTED, describe(self), NULL);
+    gint64 begin = g_get_monotonic_time();
     if (!vgpu_host_look_at_all(&self->look, NULL))
         return;
+    g_info("all domains looked at in %.3f s",
+           (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC);
     vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_SCANNED, NULL, NULL);
     self->delay_ms = FIRST_DELAY_MS;
 
