@@ -12,6 +12,7 @@ from pathlib import Path
 import host
 import shell
 from host import virsh
+from libvirtd import Libvirtd
 from shell import Log
 
 URI = "https://vgpud.org/xmlns/domain/1.0"
@@ -57,6 +58,21 @@ def device(name):
     return answer.get("return", "").rsplit("/", 1)[-1] or None
 
 
+def connections():
+    """How many sockets vgpud has: each hot-plug under way has one of its own to libvirtd."""
+    pid = subprocess.run(["host-vgpud", "pid"], capture_output=True, text=True).stdout.strip()
+    links = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            links.append(os.readlink(fd))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return sum(link.startswith("socket:") for link in links)
+
+
+LIBVIRTD = Libvirtd()
+
+
 class Hotplug(host.HostTest):
     """With domains that run no system: the device's QEMU connects all the same."""
 
@@ -96,6 +112,9 @@ class Hotplug(host.HostTest):
                 network.write_text(NETWORK)
                 for _ in range(3):
                     virsh("attach-device", name, str(network), "--live")
+                # A restore could not bring it back, so there is no save.
+                with self.assertRaisesRegex(host.GuestError, "neither saved nor migrated"):
+                    virsh("save", name, str(HOME / "save"))
                 # What changes changes at once.
                 metadata(name, "--live", "--set", '<vgpu pool="A" priority="low"/>')
                 self.serves(name, priority="low")
@@ -188,6 +207,21 @@ class Hotplug(host.HostTest):
         self.assertEqual(
             [c["label"] for c in monitor("refuses", "query-chardev")["return"]
              if c["label"] == "vgpuchr0"], [])
+
+    def test_libvirtd_ends_meanwhile(self):
+        """The answer to a hot-plug is lost with libvirtd: what came of it is asked of the next."""
+        self.create("meanwhile", element=None)
+        pid = int(Path("/run/libvirt/qemu/meanwhile.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        before = connections()
+        try:
+            metadata("meanwhile", "--live", "--set", '<vgpu pool="A"/>')
+            self.wait_for(lambda: connections() > before)
+            LIBVIRTD.stop(signal.SIGKILL)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        LIBVIRTD.start()
+        self.serves("meanwhile")
 
     def test_stuck_monitor(self):
         """A QEMU that is stopped answers nobody; the others do not wait for it."""

@@ -213,6 +213,7 @@ gboolean vgpu_host_look_at_all(VgpuHostLook *self, guint *left)
         return FALSE;
     }
 
+    vgpu_host_running_take_results(self); /* whose looks may have gone with the last connection */
     forget_missing(self, domains, count);
     g_hash_table_remove_all(self->notes);
     for (int i = 0; i < count; i++) {

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "host-plug.h"
+#include "host-qmp.h"
+
+/* Of jobs that did not reach QEMU. */
+#define MAX_RETRIES 3
 
 typedef enum {
     STATE_UNKNOWN, /* only QEMU knows whether there is a device */
@@ -16,7 +20,9 @@ typedef enum {
 typedef struct {
     int id; /* libvirt's number of the run that this is about */
     State state;
+    gboolean was_out; /* taken out since the start, so that the XML says nothing about it */
     gboolean settled; /* FAILED: the job's own look has been */
+    guint retries;    /* jobs in a row that did not reach QEMU */
     /* The hot-plugged device's; vm_id 0: there is none, or none yet */
     guint32 vm_id;
     VgpuConfig config;
@@ -63,6 +69,33 @@ void vgpu_host_running_gone(VgpuHostLook *self, const char *uuid)
         vgpu_host_shared_post(self->shared, VGPU_HOST_NEWS_STOPPED, g_strdup(uuid), NULL);
 }
 
+/*
+ * It did not reach QEMU, or its answer did not reach us: libvirtd ended meanwhile, or the domain
+ * does. The look that follows comes with a connection, and with a domain that runs or not.
+ */
+static gboolean try_again(Run *run, const VgpuHostPlug *plug)
+{
+    if (!g_error_matches(plug->error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_LIBVIRT) ||
+        run->retries == MAX_RETRIES)
+        return FALSE;
+    run->retries++;
+    run->state = plug->kind == VGPU_HOST_PLUG_OUT ? STATE_PRESENT : STATE_UNKNOWN;
+    return TRUE;
+}
+
+static void failed(VgpuHostLook *self, Run *run, const VgpuHostPlug *plug)
+{
+    g_autofree char *text = g_strdup_printf("its vgpu device cannot be %s: %s",
+                                            plug->kind == VGPU_HOST_PLUG_OUT
+                                                ? "taken out"
+                                                : "added while it runs, only at its next start",
+                                            plug->error->message);
+
+    *run = (Run){.id = plug->id, .state = STATE_FAILED, .was_out = run->was_out};
+    warn(self, plug->uuid, plug->name, text);
+    unplugged(self, plug->uuid);
+}
+
 static void take_result(VgpuHostLook *self, const VgpuHostPlug *plug)
 {
     Run *run = g_hash_table_lookup(self->runs, plug->uuid);
@@ -70,19 +103,14 @@ static void take_result(VgpuHostLook *self, const VgpuHostPlug *plug)
     if (run == NULL || run->id != plug->id)
         return;
     if (plug->error != NULL) {
-        g_autofree char *text =
-            g_strdup_printf("%s: %s",
-                            plug->kind == VGPU_HOST_PLUG_OUT
-                                ? "its vgpu device cannot be taken out"
-                                : "its vgpu device cannot be added while it runs, only at its next "
-                                  "start",
-                            plug->error->message);
-
-        *run = (Run){.id = plug->id, .state = STATE_FAILED};
-        warn(self, plug->uuid, plug->name, text);
-        unplugged(self, plug->uuid);
-    } else if (plug->kind == VGPU_HOST_PLUG_OUT || plug->vm_id == 0) {
+        if (!try_again(run, plug))
+            failed(self, run, plug);
+        return;
+    }
+    run->retries = 0;
+    if (plug->kind == VGPU_HOST_PLUG_OUT || plug->vm_id == 0) {
         run->state = STATE_ABSENT;
+        run->was_out |= plug->kind == VGPU_HOST_PLUG_OUT;
         if (plug->kind == VGPU_HOST_PLUG_OUT)
             g_message("domain '%s': vgpu-stub taken out of the running domain", plug->name);
         unplugged(self, plug->uuid);
@@ -207,7 +235,7 @@ static void settle(VgpuHostLook *self, Run *run, VgpuDomain *live, const char *x
     }
     if (run->state == STATE_FAILED)
         run->state = STATE_UNKNOWN;
-    if (run->state == STATE_UNKNOWN && live->device != NULL) {
+    if (run->state == STATE_UNKNOWN && live->device != NULL && !run->was_out) {
         run->state = STATE_PRESENT;
         run->vm_id = live->device->vm_id;
     }
