@@ -85,7 +85,7 @@ static void test_odd_counters(void **state)
     g_autoptr(GVariant) after =
         parse("[" VM("a", "2", "200", "200") "," VM("b", "1", "10", "10") "]");
 
-    g_autoptr(GVariant) first = vgpuctl_rates_add(rates, before, SECOND);
+    g_variant_unref(vgpuctl_rates_add(rates, before, SECOND));
     g_autoptr(GVariant) second = vgpuctl_rates_add(rates, after, 2 * SECOND);
     g_autoptr(GVariant) a = vm(second, 0, "a");
     g_autoptr(GVariant) b = vm(second, 1, "b");
@@ -105,7 +105,7 @@ static void test_table(void **state)
     g_autoptr(GVariant) after =
         parse("[" VM("a", "1", "4196", "512000000") "," VM("b", "1", "0", "0") "]");
 
-    g_autoptr(GVariant) first = vgpuctl_rates_add(rates, before, SECOND);
+    g_variant_unref(vgpuctl_rates_add(rates, before, SECOND));
     g_autoptr(GVariant) second = vgpuctl_rates_add(rates, after, 2 * SECOND);
     vgpuctl_show_top(second, out);
     assert_string_equal(

@@ -129,7 +129,9 @@ gboolean vgpu_pools_add(VgpuPools *pools, const char *text, gsize length, const 
     if (vgpu_pools_get(pools, pool->letter) != NULL)
         return vgpu_key_file_fail(&file, error, POOL_GROUP, "name",
                                   "there is a pool %c already in another file", pool->letter);
-    pools->by_letter[pool->letter - 'A'] = g_steal_pointer(&pool);
+    /* Not in one expression: which side of an assignment comes first is the compiler's choice. */
+    VgpuPool **place = &pools->by_letter[pool->letter - 'A'];
+    *place = g_steal_pointer(&pool);
     return TRUE;
 }
 
