@@ -153,14 +153,18 @@ static char *default_of(const char *variable, const char *value)
     return g_strdup(set != NULL && set[0] != '\0' ? set : value);
 }
 
+static void set_defaults(Options *options)
+{
+    if (options->emulator == NULL)
+        options->emulator = default_of("VGPU_EMULATOR", DEFAULT_EMULATOR);
+    if (options->run_dir == NULL)
+        options->run_dir = default_of("VGPU_RUN_DIR", DEFAULT_RUN_DIR);
+}
+
 /* argv[0] is the command here. */
 static int run_command(gsize command, int argc, char **argv)
 {
-    Options options = {
-        .emulator = default_of("VGPU_EMULATOR", DEFAULT_EMULATOR),
-        .run_dir = default_of("VGPU_RUN_DIR", DEFAULT_RUN_DIR),
-        .vm_id = 1,
-    };
+    Options options = {.vm_id = 1};
     const GOptionEntry inject_entries[] = {
         {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &options.emulator,
          "the QEMU that has the device (default: $VGPU_EMULATOR, or vgpud's)", "PATH"},
@@ -184,7 +188,9 @@ static int run_command(gsize command, int argc, char **argv)
     g_option_context_add_main_entries(context, entries, NULL);
     if (commands[command].takes_options)
         g_option_context_add_main_entries(context, inject_entries, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error))
+    gboolean parsed = g_option_context_parse(context, &argc, &argv, &error);
+    set_defaults(&options);
+    if (!parsed)
         status = usage_error(error->message);
     else if (options.files != NULL && g_strv_length(options.files) > 1)
         status = usage_error("one FILE is enough");
