@@ -26,7 +26,8 @@ DOMAIN = """<domain type='qemu'>
   <os><type arch='x86_64' machine='{machine}'>hvm</type>{os}</os>
   <features><acpi/></features>
   <on_reboot>{on_reboot}</on_reboot>
-  <devices><memballoon model='none'/></devices>
+  <on_crash>{on_crash}</on_crash>
+  <devices><memballoon model='none'/><panic model='isa'/></devices>
 </domain>
 """
 
@@ -40,12 +41,14 @@ def qemu_pid(name):
 
 
 class Lives(host.HostTest):
-    def write(self, name, machine="q35", os="", on_reboot="restart", id=None, **attributes):
+    def write(self, name, machine="q35", os="", on_reboot="restart",
+              on_crash="destroy", id=None, **attributes):
         attributes = attributes or {"pool": "A"}
         element = host.ELEMENT.format(" ".join(f'{k}="{v}"' for k, v in attributes.items()))
         file = HOME / f"{name}.xml"
         file.write_text(DOMAIN.format(name=name, uuid=id or uuid.uuid4(), machine=machine, os=os,
-                                      element=element, on_reboot=on_reboot))
+                                      element=element, on_reboot=on_reboot,
+                                      on_crash=on_crash))
         self.forget_later(name)
         return str(file)
 
@@ -196,6 +199,24 @@ class Lives(host.HostTest):
         self.wait_for(lambda: virsh("domstate", "reboot-is-end").strip() == "shut off", 30)
         self.await_end("reboot-is-end")
         self.await_service("reboots", **{"qemu-pid": session["qemu-pid"]})
+
+    def test_on_crash(self):
+        """What a guest's kernel does when it panics: it tells a port."""
+        states = {"destroy": "shut off", "restart": "running", "preserve": "crashed"}
+        for policy, state in states.items():
+            with self.subTest(policy):
+                name = f"crash-{policy}"
+                self.define(name, on_crash=policy)
+                session = self.start(name)
+                virsh("qemu-monitor-command", name, "--hmp", "o /b 0x505 1")
+                self.wait_for(lambda: virsh("domstate", name).strip() == state, 30)
+                if policy == "destroy":
+                    self.await_end(name, session["worker-pid"])
+                else:
+                    self.await_service(name, **{"qemu-pid": session["qemu-pid"]})
+                    virsh("destroy", name)
+                self.await_end(name)
+                self.start(name)
 
     def test_crash(self):
         self.define("crash")
