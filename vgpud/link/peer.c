@@ -45,7 +45,8 @@ int vgpu_peer_prove(pid_t pid, const char *libvirt_run_dir, const char *name, GE
     /* The descriptor first: then the number in the file cannot mean a later process. */
     int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (pidfd < 0) {
-        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "its process is gone");
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s",
+                    pid <= 0 || errno == ESRCH ? "its process is gone" : g_strerror(errno));
         return -1;
     }
 
