@@ -4,6 +4,8 @@
 #include "keyfile.h"
 
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define GROUP "vgpud"
 
@@ -68,6 +70,22 @@ static gboolean read_path(const VgpuKeyFile *file, const char *key, char **value
     return TRUE;
 }
 
+/* Better now than at the first start of a VM: the device sockets in it must have names that fit. */
+static gboolean read_run_dir(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
+{
+    static const char longest[] = "/vm/01234567-89ab-cdef-0123-456789abcdef.sock";
+    const gsize room = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof(longest);
+
+    if (!read_path(file, "run-dir", &settings->run_dir, error))
+        return FALSE;
+    if (strlen(settings->run_dir) > room)
+        return vgpu_key_file_fail(file, error, GROUP, "run-dir",
+                                  "'%s' is longer than %" G_GSIZE_FORMAT " bytes, and the paths of "
+                                  "sockets in it would be longer than the kernel allows",
+                                  settings->run_dir, room);
+    return TRUE;
+}
+
 static gboolean read_groups(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
 {
     g_autofree char *text = NULL;
@@ -98,8 +116,7 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
            vgpu_key_file_string(file, GROUP, "connect", &s->connect, error) &&
            vgpu_key_file_string(file, GROUP, "bus", &s->bus, error) &&
            vgpu_key_file_string(file, GROUP, "socket-group", &s->socket_group, error) &&
-           read_path(file, "run-dir", &s->run_dir, error) &&
-           read_path(file, "cache-dir", &s->cache_dir, error) &&
+           read_run_dir(file, s, error) && read_path(file, "cache-dir", &s->cache_dir, error) &&
            read_path(file, "libvirt-run-dir", &s->libvirt_run_dir, error) &&
            read_path(file, "emulator", &s->emulator, error) &&
            read_path(file, "worker", &s->worker, error) &&

@@ -46,6 +46,17 @@ static void test_values(void **state)
     assert_string_equal(settings->socket_group, "qemu");
 }
 
+#define TEN "0123456789"
+
+static void test_longest_run_dir(void **state)
+{
+    (void)state;
+    g_autoptr(VgpuSettings) settings =
+        parse("[vgpud]\nrun-dir=/" TEN TEN TEN TEN TEN TEN "1\n", NULL);
+
+    assert_non_null(settings);
+}
+
 static void test_errors_name_the_place(void **state)
 {
     (void)state;
@@ -54,6 +65,7 @@ static void test_errors_name_the_place(void **state)
     } cases[] = {
         {"[vgpud]\nrun_dir=/x\n", "vgpud.conf: [vgpud] run_dir: there is no such key"},
         {"[vgpud]\nrun-dir=x\n", "vgpud.conf: [vgpud] run-dir: 'x' is not an absolute path"},
+        {"[vgpud]\nrun-dir=/" TEN TEN TEN TEN TEN TEN "12\n", "is longer than 62 bytes"},
         {"[vgpud]\nrequest-timeout-ms=0\n",
          "request-timeout-ms: '0' is not a whole number from 10"},
         {"[vgpud]\nfault-budget=65\n", "fault-budget: '65' is not a whole number from 0 to 64"},
@@ -129,11 +141,9 @@ static void test_a_missing_file_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_errors_name_the_place),
-        cmocka_unit_test(test_pools_of_a_folder),
-        cmocka_unit_test(test_a_missing_file_is_an_error),
+        cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
+        cmocka_unit_test(test_longest_run_dir),   cmocka_unit_test(test_errors_name_the_place),
+        cmocka_unit_test(test_pools_of_a_folder), cmocka_unit_test(test_a_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
