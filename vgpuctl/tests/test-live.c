@@ -79,6 +79,41 @@ static void test_follow(void **state)
     assert_line(errors, "vgpuctl: vgpud has ended");
 }
 
+static gboolean on_change(gpointer user_data)
+{
+    VgpuSession *session = user_data;
+
+    session->priority =
+        session->priority == VGPU_PRIORITY_LOW ? VGPU_PRIORITY_HIGH : VGPU_PRIORITY_LOW;
+    vgpu_session_changed(session);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Between what is remembered and what comes, nothing is lost and nothing comes twice. */
+static void test_follow_without_a_gap(void **state)
+{
+    Runner *runner = *state;
+
+    runner_start_service(runner);
+    g_autoptr(GSubprocess) process = runner_spawn(runner, "events --follow --json");
+    g_autoptr(GDataInputStream) lines =
+        g_data_input_stream_new(g_subprocess_get_stdout_pipe(process));
+    guint source = g_timeout_add(1, on_change, runner->example->serving);
+    gint64 last = 0;
+
+    for (guint i = 0; i < 400; i++) {
+        g_autofree char *line = runner_read_line(lines);
+        assert_non_null(line);
+        g_autoptr(JsonNode) node = json_from_string(line, NULL);
+        gint64 serial = json_object_get_int_member(json_node_get_object(node), "serial");
+        assert_true(i == 0 || serial == last + 1);
+        last = serial;
+    }
+    g_source_remove(source);
+    g_subprocess_force_exit(process);
+    g_subprocess_wait(process, NULL, NULL);
+}
+
 static void test_plain_top(void **state)
 {
     Runner *runner = *state;
@@ -197,13 +232,24 @@ static void test_terminal(void **state)
     runner_assert_in(terminal.screen->str, "VM        POOL  PRIORITY  STATE     R...\x1b[K");
     assert_non_null(strstr(terminal.screen->str, "web"));
     assert_null(strstr(terminal.screen->str, "z\\x1b[2J  B"));
-
-    /* Another size, another picture, at once. */
-    const struct winsize size = {.ws_row = 30, .ws_col = 120};
-    assert_int_equal(ioctl(terminal.fd, TIOCSWINSZ, &size), 0);
-    await_text(&terminal, "z\\x1b[2J  B", 1);
-    runner_assert_in(terminal.screen->str, "q ends it");
     assert_int_equal(write(terminal.fd, "xq", 2), 2);
+    close_terminal(&terminal, 0);
+}
+
+/* Another size, another picture, at once. */
+static void test_resize(void **state)
+{
+    const struct winsize size = {.ws_row = 30, .ws_col = 120};
+    Runner *runner = *state;
+
+    runner_start_service(runner);
+    Terminal terminal = open_terminal(runner, "3600");
+    await_text(&terminal, "db ", 1);
+    assert_null(strstr(terminal.screen->str, "q ends it"));
+    assert_int_equal(ioctl(terminal.fd, TIOCSWINSZ, &size), 0);
+    await_text(&terminal, "web  A", 1);
+    runner_assert_in(terminal.screen->str, "q ends it");
+    assert_int_equal(write(terminal.fd, "q", 1), 1);
     close_terminal(&terminal, 0);
 }
 
@@ -238,8 +284,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_past_events, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_follow, runner_set_up, runner_tear_down),
+        cmocka_unit_test_setup_teardown(test_follow_without_a_gap, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_plain_top, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_terminal, runner_set_up, runner_tear_down),
+        cmocka_unit_test_setup_teardown(test_resize, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_signals_restore_the_terminal, runner_set_up,
                                         runner_tear_down),
         cmocka_unit_test_setup_teardown(test_terminal_without_vgpud, runner_set_up,

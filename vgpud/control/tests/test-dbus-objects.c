@@ -36,38 +36,6 @@ static void on_signal(GDBusConnection *connection G_GNUC_UNUSED, const char *sen
     g_string_append_printf(fixture->signals, "%s %s %s\n", path, name, text);
 }
 
-static int set_up(void **state)
-{
-    Fixture *fixture = g_new0(Fixture, 1);
-
-    fixture->bus = g_test_dbus_new(G_TEST_DBUS_NONE);
-    g_test_dbus_up(fixture->bus);
-    fixture->example = example_model_new();
-    fixture->service = vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus),
-                                             &fixture->example->model, &fixture->example->actions);
-    fixture->client = bus_client_connect(g_test_dbus_get_bus_address(fixture->bus));
-    fixture->signals = g_string_new(NULL);
-    bus_client_await_name(fixture->client, TRUE);
-    g_dbus_connection_signal_subscribe(fixture->client, VGPU_DBUS_NAME, NULL, NULL, NULL, NULL,
-                                       G_DBUS_SIGNAL_FLAGS_NONE, on_signal, fixture, NULL);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    Fixture *fixture = *state;
-
-    g_object_unref(fixture->client);
-    vgpu_dbus_service_free(fixture->service);
-    example_model_free(fixture->example);
-    g_test_dbus_stop(fixture->bus);
-    g_object_unref(fixture->bus);
-    g_string_free(fixture->signals, TRUE);
-    g_free(fixture);
-    return 0;
-}
-
 static GVariant *get(Fixture *fixture, const char *path, const char *interface, const char *name)
 {
     g_autoptr(GError) error = NULL;
@@ -105,6 +73,39 @@ static void assert_no_signal(Fixture *fixture, const char *part)
 {
     if (strstr(signals(fixture), part) != NULL)
         fail_msg("\"%s\" is in:\n%s", part, fixture->signals->str);
+}
+
+static int set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+
+    fixture->bus = g_test_dbus_new(G_TEST_DBUS_NONE);
+    g_test_dbus_up(fixture->bus);
+    fixture->example = example_model_new();
+    fixture->service = vgpu_dbus_service_new(g_test_dbus_get_bus_address(fixture->bus),
+                                             &fixture->example->model, &fixture->example->actions);
+    fixture->client = bus_client_connect(g_test_dbus_get_bus_address(fixture->bus));
+    fixture->signals = g_string_new(NULL);
+    bus_client_await_name(fixture->client, TRUE);
+    g_dbus_connection_signal_subscribe(fixture->client, VGPU_DBUS_NAME, NULL, NULL, NULL, NULL,
+                                       G_DBUS_SIGNAL_FLAGS_NONE, on_signal, fixture, NULL);
+    requests(fixture); /* GIO asks who has the name; it hears nothing before the answer */
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+
+    g_object_unref(fixture->client);
+    vgpu_dbus_service_free(fixture->service);
+    example_model_free(fixture->example);
+    g_test_dbus_stop(fixture->bus);
+    g_object_unref(fixture->bus);
+    g_string_free(fixture->signals, TRUE);
+    g_free(fixture);
+    return 0;
 }
 
 static void test_managed_objects(void **state)
