@@ -195,6 +195,17 @@ class Hotplug(host.HostTest):
         virsh("start", "breath")
         self.serves("breath")
 
+    def test_guest_keeps_it(self):
+        """Nothing runs in it that could give the device back: the service ends all the same."""
+        self.create("keeps")
+        self.serves("keeps")
+        log = Log()
+        metadata("keeps", "--live", "--remove")
+        self.wait_for(lambda: log.lines("'keeps', as it runs: .*cannot be taken out"), 30)
+        self.wait_for(lambda: not shell.session("keeps"))
+        metadata("keeps", "--live", "--set", '<vgpu pool="A" priority="low"/>')
+        self.serves("keeps", priority="low")
+
     def test_qemu_refuses(self):
         """The error of QMP comes with status 0."""
         self.create("refuses", element=None)
@@ -231,12 +242,17 @@ class Hotplug(host.HostTest):
         try:
             log = Log()
             metadata("stuck", "--live", "--set", '<vgpu pool="A"/>')
+            # An order for it waits in libvirtd, too.
+            order = subprocess.Popen(
+                ["vgpuctl", "attach", "stuck", "--pool", "A", "--priority", "high"]
+            )
             self.create("goes-on")
             self.serves("goes-on")
             self.wait_for(lambda: log.lines("'stuck': its QEMU has not answered"), timeout=20)
         finally:
             os.kill(pid, signal.SIGCONT)
-        self.serves("stuck")
+        self.assertEqual(order.wait(40), 0)
+        self.serves("stuck", priority="high")
 
 
 class Guests(host.HostTest):

@@ -8,6 +8,13 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
 
+/*
+ * A libvirtd that does not answer for 5 s is asked whether it lives; after 3 more such turns it is
+ * given up.
+ */
+#define VGPU_HOST_KEEPALIVE_S     5
+#define VGPU_HOST_KEEPALIVE_COUNT 3
+
 /* What the last call of this thread failed with, on one line. Owned by the caller. */
 static inline char *vgpu_host_libvirt_error(void)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-order.h"
 #include "host-plug.h"
 #include "host-running.h"
 
@@ -19,6 +20,7 @@ void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared)
     self->notes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     self->runs = vgpu_host_running_table_new();
     self->plugs = vgpu_host_plug_pool_new();
+    self->orders = vgpu_host_order_pool_new();
 }
 
 void vgpu_host_look_clear(VgpuHostLook *self)
@@ -26,7 +28,9 @@ void vgpu_host_look_clear(VgpuHostLook *self)
     vgpu_reconciler_free(self->reconciler);
     g_hash_table_unref(self->running);
     g_hash_table_unref(self->notes);
-    vgpu_host_plug_pool_free(self->plugs);
+    /* What is under way may take for ever, and holds on to what it needs. */
+    g_thread_pool_free(self->plugs, TRUE, FALSE);
+    g_thread_pool_free(self->orders, TRUE, FALSE);
     vgpu_host_running_take_results(self);
     g_hash_table_unref(self->runs);
 }

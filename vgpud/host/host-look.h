@@ -18,6 +18,7 @@ typedef struct {
     GHashTable *notes;   /* UUID -> what was last said about it as a running domain */
     GHashTable *runs;    /* vgpu_host_running_table_new() */
     GThreadPool *plugs;  /* hot-plugs under way */
+    GThreadPool *orders; /* vgpu_host_order_pool_new() */
 } VgpuHostLook;
 
 void vgpu_host_look_init(VgpuHostLook *self, VgpuHostShared *shared);

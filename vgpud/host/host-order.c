@@ -38,14 +38,14 @@ static void set_libvirt_error(GError **error, VgpuHostError code, const char *do
 }
 
 /* A name may look like a UUID: libvirt allows it. */
-static virDomainPtr find_domain(VgpuHostLook *look, const char *text, GError **error)
+static virDomainPtr find_domain(virConnectPtr connection, const char *text, GError **error)
 {
     virDomainPtr domain = NULL;
 
     if (g_uuid_string_is_valid(text))
-        domain = virDomainLookupByUUIDString(look->connection, text);
+        domain = virDomainLookupByUUIDString(connection, text);
     if (domain == NULL)
-        domain = virDomainLookupByName(look->connection, text);
+        domain = virDomainLookupByName(connection, text);
     if (domain != NULL)
         return domain;
     if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
@@ -56,15 +56,15 @@ static virDomainPtr find_domain(VgpuHostLook *look, const char *text, GError **e
     return NULL;
 }
 
-static void set_element(VgpuHostOrder *order, VgpuHostLook *look)
+static void set_element(VgpuHostOrder *order, virConnectPtr connection)
 {
-    g_autoptr(virDomain) domain = find_domain(look, order->domain, &order->error);
+    g_autoptr(virDomain) domain = find_domain(connection, order->domain, &order->error);
     char uuid[VIR_UUID_STRING_BUFLEN];
     unsigned int flags = 0;
 
     if (domain == NULL || virDomainGetUUIDString(domain, uuid) < 0)
         return;
-    if (vgpu_host_work_is_held(look->shared->work, uuid)) {
+    if (vgpu_host_work_is_held(order->shared->work, uuid)) {
         g_set_error(&order->error, VGPU_HOST_ERROR, VGPU_HOST_ERROR_BUSY,
                     "the domain is being started right now; try again when it runs");
         return;
@@ -98,18 +98,35 @@ static void set_detached(VgpuHostOrder *order, VgpuHostLook *look, gboolean deta
     }
 }
 
+static void run_set_element(gpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+    VgpuHostOrder *order = data;
+    g_autoptr(VgpuHostShared) shared = order->shared;
+    virConnectPtr connection = virConnectOpen(shared->uri);
+
+    if (connection != NULL) {
+        virConnectSetKeepAlive(connection, VGPU_HOST_KEEPALIVE_S, VGPU_HOST_KEEPALIVE_COUNT);
+        set_element(order, connection);
+        virConnectClose(connection);
+    } else {
+        set_libvirt_error(&order->error, VGPU_HOST_ERROR_NOT_CONNECTED, "connect to libvirt");
+    }
+    vgpu_host_shared_post_done(shared, order);
+}
+
+GThreadPool *vgpu_host_order_pool_new(void)
+{
+    return g_thread_pool_new(run_set_element, NULL, 1, FALSE, NULL);
+}
+
 void vgpu_host_order_execute(VgpuHostOrder *order, VgpuHostLook *look)
 {
     order->executed = TRUE;
-    switch (order->kind) {
-    case VGPU_HOST_ORDER_SET_ELEMENT:
-        set_element(order, look);
-        break;
-    case VGPU_HOST_ORDER_DETACH_ALL:
-        set_detached(order, look, TRUE);
-        break;
-    case VGPU_HOST_ORDER_ATTACH_ALL:
-        set_detached(order, look, FALSE);
-        break;
+    if (order->kind == VGPU_HOST_ORDER_SET_ELEMENT) {
+        order->shared = vgpu_host_shared_ref(look->shared);
+        g_thread_pool_push(look->orders, order, NULL);
+        return;
     }
+    set_detached(order, look, order->kind == VGPU_HOST_ORDER_DETACH_ALL);
+    vgpu_host_shared_post_done(look->shared, order);
 }

@@ -22,6 +22,7 @@ typedef struct VgpuHostOrder {
     GError *error;      /* the outcome; NULL: done */
     VgpuHostDone done;  /* may be NULL */
     gpointer user_data;
+    VgpuHostShared *shared; /* SET_ELEMENT while it is carried out: a reference */
 } VgpuHostOrder;
 
 /* Copies @domain and @config, which may be NULL. */
@@ -33,5 +34,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHostOrder, vgpu_host_order_free)
 /* The order cannot be carried out: there is no connection, for @reason. */
 void vgpu_host_order_refuse(VgpuHostOrder *order, const char *reason);
 
-/* In the worker thread, while it has a connection: carries @order out and sets its error. */
+/*
+ * In the worker thread, while it has a connection: carries @order out, or starts to, and takes it
+ * over. In the end it is posted.
+ */
 void vgpu_host_order_execute(VgpuHostOrder *order, VgpuHostLook *look);
+
+/*
+ * For VgpuHostLook: where SET_ELEMENT is carried out, one after the other, with connections of its
+ * own. libvirt lets a change wait for what else goes on with the domain, 30 s when its monitor is
+ * stuck (QEMU_JOB_WAIT_TIME in libvirt's src/qemu/qemu_domainjob.c).
+ */
+GThreadPool *vgpu_host_order_pool_new(void);

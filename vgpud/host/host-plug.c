@@ -16,10 +16,6 @@
 /* A monitor that takes longer is worth a warning. */
 #define SLOW_S 10
 
-/* So that a libvirtd that hangs does not keep a place for ever. */
-#define KEEPALIVE_INTERVAL_S 5
-#define KEEPALIVE_COUNT      3
-
 VgpuHostPlug *vgpu_host_plug_new(VgpuHostShared *shared, VgpuHostPlugKind kind, const char *uuid,
                                  const char *name, int id)
 {
@@ -197,7 +193,7 @@ static void run(gpointer data, gpointer user_data G_GNUC_UNUSED)
     virConnectPtr connection = virConnectOpen(plug->shared->uri);
 
     if (connection != NULL) {
-        virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
+        virConnectSetKeepAlive(connection, VGPU_HOST_KEEPALIVE_S, VGPU_HOST_KEEPALIVE_COUNT);
         carry_out(plug, connection, &plug->error);
         virConnectClose(connection);
     } else {
@@ -213,11 +209,6 @@ static void run(gpointer data, gpointer user_data G_GNUC_UNUSED)
 GThreadPool *vgpu_host_plug_pool_new(void)
 {
     return g_thread_pool_new(run, NULL, VGPU_HOST_PLUG_MAX, FALSE, NULL);
-}
-
-void vgpu_host_plug_pool_free(GThreadPool *pool)
-{
-    g_thread_pool_free(pool, TRUE, FALSE);
 }
 
 static gboolean on_slow(gpointer data)

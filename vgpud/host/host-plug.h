@@ -46,9 +46,8 @@ VgpuHostPlug *vgpu_host_plug_new(VgpuHostShared *shared, VgpuHostPlugKind kind, 
 void vgpu_host_plug_unref(VgpuHostPlug *plug);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHostPlug, vgpu_host_plug_unref)
 
-/* The threads. Freed without waiting for what is under way. */
+/* The threads. */
 GThreadPool *vgpu_host_plug_pool_new(void);
-void vgpu_host_plug_pool_free(GThreadPool *pool);
 
 /*
  * Carries @plug out, and takes it over. In the end it comes to shared->plugged, and the domain is

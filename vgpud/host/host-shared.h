@@ -48,6 +48,7 @@ typedef struct {
 VgpuHostShared *vgpu_host_shared_new(const char *uri, const char *emulator, const char *run_dir);
 VgpuHostShared *vgpu_host_shared_ref(VgpuHostShared *shared);
 void vgpu_host_shared_unref(VgpuHostShared *shared);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHostShared, vgpu_host_shared_unref)
 
 /* Brings news to the main thread, in the order of the calls. Takes @text and @live over. */
 void vgpu_host_shared_post(VgpuHostShared *shared, VgpuHostNewsKind kind, char *text,

@@ -10,14 +10,6 @@
 #define FIRST_DELAY_MS 1000u
 #define LAST_DELAY_MS  30000u
 
-/*
- * A libvirtd that does not answer for 5 s is asked whether it lives; after 3 more such turns it is
- * given up. Only while a call is under way: an idle connection needs no waking up, its end is told
- * by the kernel, and a daemon that merely hangs has the events in its socket when it goes on.
- */
-#define KEEPALIVE_INTERVAL_S 5
-#define KEEPALIVE_COUNT      3
-
 typedef struct {
     VgpuHostShared *shared;
     VgpuHostLook look; /* and the connection */
@@ -30,10 +22,15 @@ static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_U
 {
 }
 
+/*
+ * On only while a call is under way: an idle connection needs no waking up, its end is told by the
+ * kernel, and a daemon that merely hangs has the events in its socket when it goes on.
+ */
 static void set_keepalive(Thread *self, gboolean on)
 {
     /* A driver without a daemon cannot do it, and needs not. */
-    virConnectSetKeepAlive(self->look.connection, on ? KEEPALIVE_INTERVAL_S : 0, KEEPALIVE_COUNT);
+    virConnectSetKeepAlive(self->look.connection, on ? VGPU_HOST_KEEPALIVE_S : 0,
+                           VGPU_HOST_KEEPALIVE_COUNT);
 }
 
 static void append_version(GString *text, const char *what, unsigned long version)
@@ -78,14 +75,6 @@ static gboolean connect_libvirt(Thread *self)
     return vgpu_host_events_register(&self->events, self->look.connection, self->shared);
 }
 
-static void carry_out_order(Thread *self)
-{
-    VgpuHostOrder *order = vgpu_host_work_take_order(self->shared->work);
-
-    vgpu_host_order_execute(order, &self->look);
-    vgpu_host_shared_post_done(self->shared, order);
-}
-
 /* What was asked for while there was a connection: too late, and not to be done at some time. */
 static void refuse_orders(Thread *self)
 {
@@ -125,7 +114,7 @@ static void serve(Thread *self)
         if (task == VGPU_HOST_TASK_LOOK)
             vgpu_host_look_at_uuid(&self->look, uuid);
         else if (task == VGPU_HOST_TASK_ORDER)
-            carry_out_order(self);
+            vgpu_host_order_execute(vgpu_host_work_take_order(self->shared->work), &self->look);
     } while (task == VGPU_HOST_TASK_LOOK || task == VGPU_HOST_TASK_ORDER);
 }
 

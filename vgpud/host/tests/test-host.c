@@ -179,6 +179,39 @@ static void events_lead_to_looks(void **state)
     virConnectClose(connection);
 }
 
+static void a_late_stop_ends_no_hold(void **state)
+{
+    g_autoptr(VgpuHost) host = NULL;
+
+    (void)state;
+    virConnectPtr connection = virConnectOpen("test:///default");
+    virDomainPtr domain = define(connection, "A");
+    assert_int_equal(virDomainCreate(domain), 0);
+    started(&host, "test:///default");
+    await("scanned");
+
+    vgpu_host_hold(host, UUID);
+    assert_int_equal(virDomainDestroy(domain), 0);
+    set_pool(domain, "xx");
+    virDomainPtr other = virDomainLookupByName(connection, "test");
+    set_pool(other, "zz");
+    await("attribute 'pool' is 'zz'");
+    assert_true(vgpu_host_is_held(host, UUID));
+    expect_never("xx");
+    assert_int_equal(virDomainCreate(domain), 0);
+    await("attribute 'pool' is 'xx'");
+    assert_false(vgpu_host_is_held(host, UUID));
+
+    assert_int_equal(virDomainSetMetadata(other, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL,
+                                          VGPU_XML_NAMESPACE, VIR_DOMAIN_AFFECT_CONFIG),
+                     0);
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_int_equal(virDomainUndefine(domain), 0);
+    virDomainFree(domain);
+    virDomainFree(other);
+    virConnectClose(connection);
+}
+
 static void a_domain_that_cannot_have_it_is_named(void **state)
 {
     g_autoptr(VgpuHost) host = NULL;
@@ -291,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(events_lead_to_looks, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_late_stop_ends_no_hold, setup, teardown),
         cmocka_unit_test_setup_teardown(a_domain_that_cannot_have_it_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(orders_are_carried_out, setup, teardown),
         cmocka_unit_test_setup_teardown(says_once_why_it_cannot_connect, setup, teardown),
