@@ -34,7 +34,10 @@ RICH = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu
   </qemu:commandline>
 </domain>
 """
-FOREIGN = '<metadata><app:note xmlns:app="https://example.org/app">rack <app:b>7</app:b></app:note></metadata>'
+FOREIGN = (
+    '<metadata><app:note xmlns:app="https://example.org/app">'
+    'rack <app:b>7</app:b></app:note></metadata>'
+)
 
 
 def dump(name):

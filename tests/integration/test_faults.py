@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What goes wrong on the host reaches the guest as the error code that tells it, at once or when the
-time is up, and the guest's next request is served. One guest sees it all: vgpud starts again with
+"""What goes wrong on the host reaches the guest as the error code that tells it, at once or when
+the time is up, and the guest's next request is served. One guest sees it all: vgpud starts again with
 another configuration for each."""
 
 import os

@@ -17,8 +17,11 @@ def register(text, name):
 class TwoVms(host.HostTest):
     @classmethod
     def setUpClass(cls):
-        cls.pools = {"A": shell.pool("opencl"), "B": shell.pool("opencl", requests_per_second=100000,
-                                                                burst=1000, description="other one")}
+        limits = {"requests_per_second": 100000, "burst": 1000}
+        cls.pools = {
+            "A": shell.pool("opencl"),
+            "B": shell.pool("opencl", description="other one", **limits),
+        }
         shell.configure(cls.pools)
         cls.one = shell.start(name="one", pool="A", priority="high")
         cls.addClassCleanup(cls.one.guest.remove)
