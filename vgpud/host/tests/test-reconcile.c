@@ -125,6 +125,41 @@ static void put_in_and_taken_out(void **state)
     expect_right(self, UUID_A, out);
 }
 
+static void detached_all_is_taken_out_and_put_in_again(void **state)
+{
+    VgpuReconciler *self = *state;
+    g_autofree char *with = domain_xml(UUID_A, ELEMENT_A);
+    g_autofree char *bad = replaced(with, "pool='A'", "pool='a'");
+    g_autofree char *in = planned(
+        self, UUID_A, with, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
+    g_autofree char *spoilt = replaced(in, "pool='A'", "pool='a'");
+
+    vgpu_reconciler_set_detached(self, TRUE);
+    assert_true(vgpu_reconciler_is_detached(self));
+    g_autofree char *out = planned(self, UUID_A, in, "vgpu-stub taken out of its definition");
+    assert_string_equal(out, with);
+    expect_right(self, UUID_A, with);
+    /* Also where the administrator's element has gone bad since. */
+    g_autofree char *bad_out =
+        planned(self, UUID_A, spoilt, "vgpu-stub taken out of its definition");
+    assert_string_equal(bad_out, bad);
+
+    vgpu_reconciler_set_detached(self, FALSE);
+    g_autofree char *again = planned(
+        self, UUID_A, with, "vgpu-stub put into its definition (pool A, priority high, vm-id 1)");
+    assert_string_equal(again, in);
+}
+
+static void a_hot_plugged_vm_gets_a_number(void **state)
+{
+    VgpuReconciler *self = *state;
+
+    assert_int_equal(vgpu_reconciler_number(self, UUID_A, FALSE), 0);
+    vgpu_reconciler_seen_running(self, UUID_B, 1);
+    assert_int_equal(vgpu_reconciler_number(self, UUID_A, TRUE), 2);
+    assert_int_equal(vgpu_reconciler_number(self, UUID_A, FALSE), 2);
+}
+
 static void redefined_from_an_old_file_keeps_its_number(void **state)
 {
     VgpuReconciler *self = *state;
@@ -264,6 +299,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(put_in_and_taken_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(detached_all_is_taken_out_and_put_in_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_hot_plugged_vm_gets_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(redefined_from_an_old_file_keeps_its_number, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(after_a_restart_numbers_come_from_the_definitions, setup,
