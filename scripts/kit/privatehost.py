@@ -88,7 +88,9 @@ class PrivateHost:
         self.emulator = HOME / "qemu" / self.emulator_source.relative_to(tree)
 
         # libvirtd looks for a default emulator in its PATH. Where the machine has none, ours is it.
+        # Its firmware it finds in ../share.
         (HOME / "fallback").mkdir()
+        namespaces.bind(tree / "share", HOME / "share")
         namespaces.bind(self.emulator_source, HOME / "fallback/qemu-system-x86_64")
         # Reverting to a snapshot wants to find it, also for a domain without disks.
         (HOME / "fallback/qemu-img").symlink_to("/bin/true")
