@@ -42,10 +42,8 @@ uint32_t test_put_add(uint8_t *bytes, uint32_t a, uint32_t b)
     return (uint32_t)vgpu_request_encode(&add, bytes, VGPU_BUFFER_SIZE);
 }
 
-bool test_good_request(VgpuPci *pci)
+bool test_sum(VgpuPci *pci, uint32_t a, uint32_t b)
 {
-    static uint32_t counter;
-    const uint32_t a = counter * 0x9e3779b9u, b = ++counter;
     uint32_t sum;
 
     if (vgpu_pci_vector_add(pci, a, b, &sum) != 0) {
@@ -55,4 +53,12 @@ bool test_good_request(VgpuPci *pci)
     if (sum != a + b)
         tap_note("%u + %u: got %u, expected %u", a, b, sum, a + b);
     return sum == a + b;
+}
+
+bool test_good_request(VgpuPci *pci)
+{
+    static uint32_t counter;
+
+    counter++;
+    return test_sum(pci, counter * 0x9e3779b9u, counter);
 }

@@ -24,8 +24,10 @@ int test_send(VgpuPci *pci, const void *bytes, size_t size, uint32_t length);
 /* Writes a vector add into @bytes (VGPU_BUFFER_SIZE). Returns its length. */
 uint32_t test_put_add(uint8_t *bytes, uint32_t a, uint32_t b);
 
-/* One vector add with numbers that differ each time. False, with a note, unless the sum is right.
- */
+/* One vector add. False, with a note, unless the sum is right. */
+bool test_sum(VgpuPci *pci, uint32_t a, uint32_t b);
+
+/* The same with numbers that differ each time. */
 bool test_good_request(VgpuPci *pci);
 
 #endif
