@@ -75,7 +75,7 @@ class Definitions(host.HostTest):
         self.assertEqual(dump(name), with_device)
 
         self.metadata(name, "--remove")
-        self.wait_for(lambda: "vgpu" not in dump(name))
+        self.wait_for(lambda: "vgpu-stub" not in dump(name))
         # virsh itself leaves a <metadata/> that it had to make; nothing else is left.
         after = dump(name).replace("  <metadata/>\n", "")
         self.assertEqual(after, before)
