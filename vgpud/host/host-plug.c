@@ -2,6 +2,7 @@
 #include "host-plug.h"
 
 #include "host-qmp.h"
+#include "session.h"
 #include "vgpu-codec.h"
 
 #define DEVICE_PATH "/machine/peripheral/" VGPU_ID_DEVICE
@@ -109,6 +110,24 @@ static JsonNode *read_property(virDomainPtr domain, const char *property, GError
     return vgpu_host_qmp(domain, "qom-get", arguments, error);
 }
 
+/* FALSE: no device of ours has these. */
+static gboolean take_properties(VgpuHostPlug *plug, JsonNode *number, JsonNode *pool,
+                                JsonNode *priority)
+{
+    if (json_node_get_value_type(number) != G_TYPE_INT64 ||
+        json_node_get_value_type(pool) != G_TYPE_STRING ||
+        json_node_get_value_type(priority) != G_TYPE_STRING)
+        return FALSE;
+    gint64 vm_id = json_node_get_int(number);
+    const char *letter = json_node_get_string(pool);
+    if (vm_id < 1 || vm_id > VGPU_VM_ID_MAX || !g_ascii_isupper(letter[0]) || letter[1] != '\0' ||
+        !vgpu_config_parse_priority(json_node_get_string(priority), &plug->config.priority))
+        return FALSE;
+    plug->vm_id = (guint32)vm_id;
+    plug->config.pool = letter[0];
+    return TRUE;
+}
+
 /* Without an error when there is no device. */
 static gboolean probe(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
 {
@@ -125,10 +144,11 @@ static gboolean probe(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
     g_autoptr(JsonNode) priority = pool != NULL ? read_property(domain, "priority", error) : NULL;
     if (priority == NULL)
         return FALSE;
-    plug->vm_id = (guint32)json_node_get_int(number);
-    plug->config.pool = json_node_get_string(pool)[0];
-    vgpu_config_parse_priority(json_node_get_string(priority), &plug->config.priority);
-    return TRUE;
+    if (take_properties(plug, number, pool, priority))
+        return TRUE;
+    g_set_error_literal(error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_REFUSED,
+                        "its device is not as vgpud made it");
+    return FALSE;
 }
 
 static gboolean plug_in(VgpuHostPlug *plug, virDomainPtr domain, GError **error)

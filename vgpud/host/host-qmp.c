@@ -7,6 +7,13 @@
 
 G_DEFINE_QUARK(vgpu - host - qmp - error - quark, vgpu_host_qmp_error)
 
+/*
+ * Bytes of an answer that are looked into; those that we ask for have some hundred. QEMU may be in
+ * its guest's hands, and the limit also bounds how deep brackets nest, which json-glib before 1.10
+ * does not.
+ */
+#define ANSWER_MAX 2048
+
 static char *format_command(const char *command, JsonObject *arguments)
 {
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
@@ -37,7 +44,7 @@ static const char *member_string(JsonObject *object, const char *name)
 
 static JsonNode *read_answer(const char *answer, GError **error)
 {
-    g_autoptr(JsonNode) root = json_from_string(answer, NULL);
+    g_autoptr(JsonNode) root = strlen(answer) <= ANSWER_MAX ? json_from_string(answer, NULL) : NULL;
     JsonObject *object =
         root != NULL && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
     JsonObject *failure = member_object(object, "error");
