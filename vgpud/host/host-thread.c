@@ -12,7 +12,8 @@
 
 typedef struct {
     VgpuHostShared *shared;
-    VgpuHostLook look; /* and the connection */
+    VgpuHostLook look;       /* and the connection for calls */
+    virConnectPtr listening; /* the connection for events, which lasts; NULL: there is none */
     VgpuHostEvents events;
     guint delay_ms; /* until the next try to connect */
     char *said;     /* why there is no connection, as the main thread knows it; NULL: it has one */
@@ -22,15 +23,38 @@ static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_U
 {
 }
 
-/*
- * On only while a call is under way: an idle connection needs no waking up, its end is told by the
- * kernel, and a daemon that merely hangs has the events in its socket when it goes on.
- */
-static void set_keepalive(Thread *self, gboolean on)
+static virConnectPtr open_connection(Thread *self)
 {
-    /* A driver without a daemon cannot do it, and needs not. */
-    virConnectSetKeepAlive(self->look.connection, on ? VGPU_HOST_KEEPALIVE_S : 0,
-                           VGPU_HOST_KEEPALIVE_COUNT);
+    virConnectPtr connection = virConnectOpen(self->shared->uri);
+
+    /* Each connection has an error handler of its own besides the process's. */
+    if (connection != NULL)
+        virConnSetErrorFunc(connection, NULL, ignore_error);
+    return connection;
+}
+
+/* A driver without a daemon cannot do it, and needs not. */
+static void start_keepalive(virConnectPtr connection)
+{
+    virConnectSetKeepAlive(connection, VGPU_HOST_KEEPALIVE_S, VGPU_HOST_KEEPALIVE_COUNT);
+}
+
+/*
+ * A keepalive is wanted only while a call is under way: an idle connection needs no waking up, its
+ * end is told by the kernel, and a daemon that merely hangs has the events in its socket when it
+ * goes on. libvirt can stop a connection's keepalive, but not start it again ("keepalive interval
+ * already set"). So the connection for calls is renewed when there is nothing to do, ahead of the
+ * next call; that for events stays, since events would be lost between two.
+ */
+static void rest(Thread *self)
+{
+    virConnectClose(self->look.connection);
+    self->look.connection = open_connection(self);
+    if (self->look.connection == NULL) {
+        g_autofree char *reason = vgpu_host_libvirt_error();
+
+        vgpu_host_work_lose(self->shared->work, reason);
+    }
 }
 
 static void append_version(GString *text, const char *what, unsigned long version)
@@ -54,25 +78,33 @@ static char *describe(Thread *self)
 
 static void disconnect(Thread *self)
 {
-    if (self->look.connection == NULL)
-        return;
-    vgpu_host_events_deregister(&self->events, self->look.connection);
-    virConnectClose(self->look.connection);
+    if (self->look.connection != NULL)
+        virConnectClose(self->look.connection);
     self->look.connection = NULL;
+    if (self->listening == NULL)
+        return;
+    vgpu_host_events_deregister(&self->events, self->listening);
+    virConnectClose(self->listening);
+    self->listening = NULL;
 }
 
 /* Events first, then the scan: what changes in between comes up twice, never not at all. */
 static gboolean connect_libvirt(Thread *self)
 {
     vgpu_host_work_renew(self->shared->work);
-    self->look.connection = virConnectOpen(self->shared->uri);
+    self->look.connection = open_connection(self);
     if (self->look.connection == NULL)
         return FALSE;
+    self->events = (VgpuHostEvents){-1, -1};
+    self->listening = open_connection(self);
+    if (self->listening == NULL)
+        return FALSE;
 
-    /* Each connection has an error handler of its own besides the process's. */
-    virConnSetErrorFunc(self->look.connection, NULL, ignore_error);
-    set_keepalive(self, TRUE);
-    return vgpu_host_events_register(&self->events, self->look.connection, self->shared);
+    start_keepalive(self->look.connection);
+    start_keepalive(self->listening);
+    gboolean done = vgpu_host_events_register(&self->events, self->listening, self->shared);
+    virConnectSetKeepAlive(self->listening, 0, 0);
+    return done;
 }
 
 /* What was asked for while there was a connection: too late, and not to be done at some time. */
@@ -106,9 +138,10 @@ static void serve(Thread *self)
 
         task = vgpu_host_work_take(self->shared->work, FALSE, &uuid);
         if (task == VGPU_HOST_TASK_NONE) {
-            set_keepalive(self, FALSE);
+            rest(self);
             task = vgpu_host_work_take(self->shared->work, TRUE, &uuid);
-            set_keepalive(self, TRUE);
+            if (self->look.connection != NULL)
+                start_keepalive(self->look.connection);
         }
         vgpu_host_running_take_results(&self->look);
         if (task == VGPU_HOST_TASK_LOOK)
@@ -143,10 +176,11 @@ static gpointer run(gpointer data)
         } else {
             reason = vgpu_host_libvirt_error();
         }
-        disconnect(&self);
+        /* First: a libvirtd that hangs lets nobody take leave of it. */
         if (reason != NULL)
             say_disconnected(&self, reason);
         refuse_orders(&self);
+        disconnect(&self);
         delay_ms = self.delay_ms;
         self.delay_ms = MIN(2 * delay_ms, LAST_DELAY_MS);
     } while (vgpu_host_work_sleep(self.shared->work, delay_ms));
