@@ -16,6 +16,13 @@ typedef struct {
     gboolean version;
 } Options;
 
+static void options_clear(Options *options)
+{
+    g_free(options->config);
+    g_free(options->connect);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
 static gboolean parse_options(Options *options, int *argc, char ***argv, GError **error)
 {
     const GOptionEntry entries[] = {
@@ -80,7 +87,7 @@ static int run(VgpuSettings *settings)
 
 int main(int argc, char **argv)
 {
-    Options options = {0};
+    g_auto(Options) options = {0};
     g_autoptr(GError) error = NULL;
 
     setlocale(LC_ALL, "");
@@ -95,7 +102,6 @@ int main(int argc, char **argv)
     }
 
     VgpuSettings *settings = load_settings(&options, &error);
-    g_free(options.connect);
     if (settings == NULL) {
         g_printerr("vgpud: %s\n", error->message);
         return EXIT_FAILURE;
@@ -105,10 +111,8 @@ int main(int argc, char **argv)
         g_print("%s: ok, pools %s\n", options.config != NULL ? options.config : "built-in defaults",
                 letters);
         vgpu_settings_free(settings);
-        g_free(options.config);
         return EXIT_SUCCESS;
     }
-    g_free(options.config);
     if (geteuid() != 0) {
         g_printerr("vgpud: must run as root: it starts each worker as a user of its own\n");
         vgpu_settings_free(settings);
