@@ -6,6 +6,8 @@ another configuration for each."""
 import os
 import signal
 import statistics
+import subprocess
+import time
 from pathlib import Path
 
 import host
@@ -135,6 +137,32 @@ class Faults(host.HostTest):
         self.assertEqual(len(self.log.lines("released from quarantine")), 1)
         # And the count begins anew.
         self.assert_code(self.vm.call("add 20 22"), EXECUTION_FAILED)
+        self.assert_code(self.vm.call("nop"), 0)
+
+    def test_wall_clock_jumps(self):
+        """Whatever waits or counts goes by the time that passes."""
+        os.environ["LD_PRELOAD"] = f"{os.environ['BUILD']}/tests/fake/libjumping-clock.so"
+        os.environ["ASAN_OPTIONS"] = "verify_asan_link_order=0"
+        self.addCleanup(self.serve, pool())
+        for variable in "LD_PRELOAD", "ASAN_OPTIONS":
+            self.addCleanup(os.environ.pop, variable)
+        seconds = int(subprocess.check_output(["date", "+%s"]))
+        self.assertGreater(abs(seconds - time.time()), 80000)
+
+        self.serve(pool("fault", "hang,after=1", requests_per_second=100, burst=10),
+                   request_timeout_ms=500, fault_budget=1, quarantine_s=3)
+        worker = Path(f"/proc/{self.worker()}/maps")
+        self.assertIn("jumping-clock", worker.read_text())
+        self.assert_works()
+        answer = self.vm.call("add 20 22")
+        self.assert_code(answer, TIMEOUT)
+        self.assertTrue(450 < answer.ms < 3000, answer)
+        self.assert_works()
+        self.assert_code(self.vm.call("add 20 22"), TIMEOUT)
+        begin = time.monotonic()
+        self.wait_for(lambda: self.vm.session()["state"] == "quarantined")
+        self.wait_for(lambda: self.vm.session()["state"] == "serving")
+        self.assertGreater(time.monotonic() - begin, 2)
         self.assert_code(self.vm.call("nop"), 0)
 
     # Its device
