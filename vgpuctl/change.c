@@ -16,20 +16,6 @@ static gboolean usage(GError **error, const char *text)
     return FALSE;
 }
 
-/* (s, a{sv}): whom and what of --pool and --priority was given. Floating. */
-static GVariant *wish(const VgpuctlContext *context)
-{
-    const VgpuctlOptions *options = context->options;
-    GVariantBuilder dict;
-
-    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    if (options->pool != NULL)
-        g_variant_builder_add(&dict, "{sv}", "pool", g_variant_new_string(options->pool));
-    if (options->priority != NULL)
-        g_variant_builder_add(&dict, "{sv}", "priority", g_variant_new_string(options->priority));
-    return g_variant_new("(sa{sv})", context->argument, &dict);
-}
-
 /* Nothing is to be said of what has worked. */
 static gboolean change(VgpuctlContext *context, const char *method, GVariant *arguments,
                        GError **error)
@@ -41,20 +27,57 @@ static gboolean change(VgpuctlContext *context, const char *method, GVariant *ar
     return TRUE;
 }
 
+gboolean vgpuctl_options_have_wish(const VgpuctlOptions *options)
+{
+    return options->pool != NULL || options->priority != NULL || options->rate != NULL ||
+           options->burst != NULL;
+}
+
+static gboolean add_number(GVariantDict *dict, const char *key, const char *text, GError **error)
+{
+    guint64 number;
+
+    if (text == NULL)
+        return TRUE;
+    if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL)) {
+        g_set_error(error, VGPUCTL_ERROR, VGPUCTL_USAGE,
+                    "--%s takes a whole number; 0: as the pool", key);
+        return FALSE;
+    }
+    g_variant_dict_insert(dict, key, "u", (guint)number);
+    return TRUE;
+}
+
+/* Calls @method with whom, and what of the element was given: (s, a{sv}). */
+static gboolean change_element(VgpuctlContext *context, const char *method, GError **error)
+{
+    const VgpuctlOptions *options = context->options;
+    g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT(NULL);
+
+    if (options->pool != NULL)
+        g_variant_dict_insert(&dict, "pool", "s", options->pool);
+    if (options->priority != NULL)
+        g_variant_dict_insert(&dict, "priority", "s", options->priority);
+    return add_number(&dict, "requests-per-second", options->rate, error) &&
+           add_number(&dict, "burst", options->burst, error) &&
+           change(context, method,
+                  g_variant_new("(s@a{sv})", context->argument, g_variant_dict_end(&dict)), error);
+}
+
 gboolean vgpuctl_run_attach(VgpuctlContext *context, GError **error)
 {
     const VgpuctlOptions *options = context->options;
 
     if (options->all) {
-        if (context->argument != NULL || options->pool != NULL || options->priority != NULL)
-            return usage(error, "attach --all takes neither DOMAIN nor --pool nor --priority: each "
+        if (context->argument != NULL || vgpuctl_options_have_wish(options))
+            return usage(error, "attach --all takes neither DOMAIN nor --pool nor the like: each "
                                 "domain gets back what its element says");
         return change(context, "AttachAll", NULL, error);
     }
     if (context->argument == NULL || options->pool == NULL)
         return usage(error,
                      "usage: vgpuctl attach DOMAIN --pool X [--priority P], or attach --all");
-    return change(context, "Attach", wish(context), error);
+    return change_element(context, "Attach", error);
 }
 
 gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error)
@@ -68,10 +91,10 @@ gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error)
 
 gboolean vgpuctl_run_set(VgpuctlContext *context, GError **error)
 {
-    if (context->options->pool == NULL && context->options->priority == NULL)
-        return usage(error,
-                     "usage: vgpuctl set VM [--pool X] [--priority P], at least one of them");
-    return change(context, "SetVm", wish(context), error);
+    if (!vgpuctl_options_have_wish(context->options))
+        return usage(error, "usage: vgpuctl set VM [--pool X] [--priority P] "
+                            "[--requests-per-second N] [--burst N], at least one of them");
+    return change_element(context, "SetVm", error);
 }
 
 /* All of standard input, which must be text and not too much; NULL with @error set. */

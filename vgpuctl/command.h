@@ -12,6 +12,8 @@ typedef struct {
     gboolean json;
     gboolean names;
     char *pool;
+    char *rate;  /* requests per second */
+    char *burst; /* requests at once */
     char *priority;
     gboolean all;
     gboolean follow;
@@ -36,6 +38,9 @@ gboolean vgpuctl_run_pools(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_version(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_top(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_events(VgpuctlContext *context, GError **error);
+/* TRUE when something of the element was given: pool, priority or a limit. */
+gboolean vgpuctl_options_have_wish(const VgpuctlOptions *options);
+
 gboolean vgpuctl_run_attach(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_set(VgpuctlContext *context, GError **error);

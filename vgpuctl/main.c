@@ -9,7 +9,7 @@
 /* Options that only some commands take. */
 enum {
     TAKES_NAMES = 1 << 0,
-    TAKES_WISH = 1 << 1, /* --pool and --priority */
+    TAKES_WISH = 1 << 1, /* --pool, --priority and the limits */
     TAKES_ALL = 1 << 2,
     TAKES_FOLLOW = 1 << 3,
     TAKES_TIMES = 1 << 4, /* --interval and --count */
@@ -30,7 +30,8 @@ static const Command commands[] = {
     {"pools", "[--names]", 0, 0, TAKES_NAMES, vgpuctl_run_pools},
     {"top", "[--interval S] [--count N]", 0, 0, TAKES_TIMES, vgpuctl_run_top},
     {"events", "[--follow]", 0, 0, TAKES_FOLLOW, vgpuctl_run_events},
-    {"set", "VM [--pool X] [--priority P]", 1, 1, TAKES_WISH, vgpuctl_run_set},
+    {"set", "VM [--pool X] [--priority P] [--requests-per-second N] [--burst N]", 1, 1, TAKES_WISH,
+     vgpuctl_run_set},
     {"attach", "DOMAIN --pool X [--priority P] | --all", 0, 1, TAKES_WISH | TAKES_ALL,
      vgpuctl_run_attach},
     {"detach", "DOMAIN | --all", 0, 1, TAKES_ALL, vgpuctl_run_detach},
@@ -51,7 +52,7 @@ static const char summary[] =
     "  version         of vgpuctl, of vgpud and of the protocol\n"
     "\n"
     "Commands that change:\n"
-    "  set VM          gives a running VM another --pool, --priority, or both\n"
+    "  set VM          gives a running VM another --pool, --priority or limit\n"
     "  attach DOMAIN   gives a domain the device, in --pool X, with --priority P\n"
     "  attach --all    ends detach --all\n"
     "  detach DOMAIN   takes it away again\n"
@@ -83,7 +84,7 @@ static guint given(const VgpuctlOptions *options)
     guint bits = 0;
 
     bits |= options->names ? TAKES_NAMES : 0;
-    bits |= options->pool != NULL || options->priority != NULL ? TAKES_WISH : 0;
+    bits |= vgpuctl_options_have_wish(options) ? TAKES_WISH : 0;
     bits |= options->all ? TAKES_ALL : 0;
     bits |= options->follow ? TAKES_FOLLOW : 0;
     bits |= options->interval != 0 || options->count != 0 ? TAKES_TIMES : 0;
@@ -150,6 +151,10 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
          "X"},
         {"priority", 'P', 0, G_OPTION_ARG_STRING, &options->priority,
          "set, attach: low, medium or high", "P"},
+        {"requests-per-second", 0, 0, G_OPTION_ARG_STRING, &options->rate,
+         "set, attach: the VM's own limit; 0: as the pool", "N"},
+        {"burst", 0, 0, G_OPTION_ARG_STRING, &options->burst,
+         "set, attach: requests that may come at once; 0: as the pool", "N"},
         {"all", 'a', 0, G_OPTION_ARG_NONE, &options->all, "attach, detach: every domain", NULL},
         {"follow", 'f', 0, G_OPTION_ARG_NONE, &options->follow, "events: go on with new ones",
          NULL},
@@ -188,6 +193,8 @@ int main(int argc, char **argv)
     g_free(options.bus);
     g_free(options.pool);
     g_free(options.priority);
+    g_free(options.rate);
+    g_free(options.burst);
     if (done)
         return VGPUCTL_OK;
     g_autofree char *text = vgpuctl_text_safe(error->message);

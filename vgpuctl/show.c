@@ -89,10 +89,11 @@ static char *member_device(GVariant *member)
     return *selector == '\0' ? g_strdup("(the first)") : g_strdup_printf("(%s)", selector);
 }
 
-static char *limit_text(GVariant *pool)
+/* Of a pool, or of a VM within it. */
+static char *limit_text(GVariant *dict)
 {
-    guint rate = vgpuctl_dict_uint(pool, "requests-per-second"),
-          burst = vgpuctl_dict_uint(pool, "burst");
+    guint rate = vgpuctl_dict_uint(dict, "requests-per-second"),
+          burst = vgpuctl_dict_uint(dict, "burst");
 
     return rate == 0 ? g_strdup("none") : g_strdup_printf("%u/s, burst %u", rate, MAX(burst, 1));
 }
@@ -218,6 +219,7 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
     append_line(out, "pool", vgpuctl_dict_string(vm, "pool"));
     append_line(out, "member", vgpuctl_dict_string(vm, "member"));
     append_line(out, "priority", vgpuctl_dict_string(vm, "priority"));
+    append_taken(out, "limit", limit_text(vm));
     append_line(out, "state", vgpuctl_dict_string(vm, "state"));
     append_taken(out, "since", g_strdup_printf("%s (%s)", since, since_ago));
     append_taken(out, "QEMU process", pid_text(vgpuctl_dict_uint(vm, "qemu-pid")));

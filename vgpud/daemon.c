@@ -33,6 +33,11 @@ struct VgpuDaemon {
     VgpuDBusService *dbus;
 };
 
+static VgpuRate limit_of(const VgpuConfig *config)
+{
+    return (VgpuRate){config->requests_per_second, config->burst};
+}
+
 /* A place may have become free: VMs that run without one get it, the highest priority first. */
 static void place_waiting(VgpuDaemon *self)
 {
@@ -50,7 +55,7 @@ static void place_waiting(VgpuDaemon *self)
             g_message("domain '%s': served from now on, a place in pool %c is free", session->name,
                       session->pool);
             vgpu_vm_change(g_hash_table_lookup(self->vms, session->uuid), session->pool,
-                           session->priority, member);
+                           session->priority, session->wish, member);
         }
     }
 }
@@ -110,7 +115,8 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
         return NULL;
     }
 
-    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &handlers, self, error);
+    VgpuVm *vm =
+        vgpu_vm_new(session, self->settings, path, limit_of(config), &handlers, self, error);
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);
@@ -265,13 +271,16 @@ static void on_running(const VgpuDomain *live, gpointer data)
         return;
 
     const VgpuSession *session = vgpu_vm_session(vm);
-    if (session->pool == config->pool && session->priority == config->priority)
+    const VgpuRate limit = limit_of(config);
+    if (session->pool == config->pool && session->priority == config->priority &&
+        session->wish.per_second == limit.per_second && session->wish.burst == limit.burst)
         return;
-    g_message("domain '%s': now pool %c, priority %s", live->name, config->pool,
-              vgpu_priority_name(config->priority));
+    g_message("domain '%s': now pool %c, priority %s, %u requests/s, burst %u (0: as the pool)",
+              live->name, config->pool, vgpu_priority_name(config->priority), limit.per_second,
+              limit.burst);
     VgpuMember *member =
         session->pool != config->pool ? place_running(self, live, config->pool) : NULL;
-    vgpu_vm_change(vm, config->pool, config->priority, member);
+    vgpu_vm_change(vm, config->pool, config->priority, limit, member);
     place_waiting(self);
 }
 

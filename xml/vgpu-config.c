@@ -21,15 +21,26 @@ VgpuConfig *vgpu_config_copy(const VgpuConfig *config)
 
 char *vgpu_config_format(const VgpuConfig *config)
 {
-    return g_strdup_printf("<vgpu pool=\"%c\" priority=\"%s\"/>", config->pool,
-                           vgpu_priority_name(config->priority));
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    g_string_printf(text, "<vgpu pool=\"%c\" priority=\"%s\"", config->pool,
+                    vgpu_priority_name(config->priority));
+    if (config->requests_per_second == 0 && config->burst == 0)
+        return g_strconcat(text->str, "/>", NULL);
+    g_string_append(text, "><limits");
+    if (config->requests_per_second != 0)
+        g_string_append_printf(text, " requests-per-second=\"%u\"", config->requests_per_second);
+    if (config->burst != 0)
+        g_string_append_printf(text, " burst=\"%u\"", config->burst);
+    return g_strconcat(text->str, "/></vgpu>", NULL);
 }
 
 gboolean vgpu_config_equal(const VgpuConfig *a, const VgpuConfig *b)
 {
     if (a == NULL || b == NULL)
         return a == b;
-    return a->pool == b->pool && a->priority == b->priority;
+    return a->pool == b->pool && a->priority == b->priority &&
+           a->requests_per_second == b->requests_per_second && a->burst == b->burst;
 }
 
 gboolean vgpu_config_parse_priority(const char *word, enum vgpu_priority *priority)
@@ -57,40 +68,96 @@ static void G_GNUC_PRINTF(4, 5) blame(const VgpuDocument *document, const xmlNod
                 vgpu_document_line(document, element), name, text);
 }
 
+/* @allowed: the names, and @text the same for a person. */
 static gboolean check_attributes(const VgpuDocument *document, const xmlNode *element,
-                                 GError **error)
+                                 const char *const *allowed, const char *text, GError **error)
 {
     for (const xmlAttr *a = element->properties; a != NULL; a = a->next) {
         const char *name = (const char *)a->name;
 
-        if (a->ns == NULL && (strcmp(name, "pool") == 0 || strcmp(name, "priority") == 0))
+        if (a->ns == NULL && g_strv_contains(allowed, name))
             continue;
         g_autofree char *full = a->ns != NULL && a->ns->prefix != NULL
                                     ? g_strdup_printf("%s:%s", a->ns->prefix, name)
                                     : g_strdup(name);
         g_autofree char *quoted = vgpu_xml_quote(full);
-        blame(document, element, error, "has an attribute %s; allowed are 'pool' and 'priority'",
-              quoted);
+        blame(document, element, error, "has an attribute %s; allowed are %s", quoted, text);
         return FALSE;
     }
     return TRUE;
 }
 
-/* Nothing stands inside the element in this version; comments may. */
-static gboolean check_content(const VgpuDocument *document, const xmlNode *element, GError **error)
+/* What may stand anywhere: comments and white space. */
+static gboolean is_nothing(const xmlNode *node)
 {
-    for (xmlNode *node = element->children; node != NULL; node = node->next) {
-        if (node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE || xmlIsBlankNode(node))
-            continue;
-        g_autofree char *name =
-            node->type == XML_ELEMENT_NODE ? vgpu_xml_qualified_name(node) : NULL;
-        g_autofree char *text = name != NULL ? NULL : vgpu_xml_text(node);
-        g_autofree char *quoted = vgpu_xml_quote(name != NULL ? name : g_strstrip(text));
-        blame(document, element, error, "holds %s %s; it must be empty",
-              name != NULL ? "the element" : "the text", quoted);
+    return node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE || xmlIsBlankNode(node);
+}
+
+static void blame_content(const VgpuDocument *document, const xmlNode *element, xmlNode *node,
+                          const char *what_may, GError **error)
+{
+    g_autofree char *name = node->type == XML_ELEMENT_NODE ? vgpu_xml_qualified_name(node) : NULL;
+    g_autofree char *text = name != NULL ? NULL : vgpu_xml_text(node);
+    g_autofree char *quoted = vgpu_xml_quote(name != NULL ? name : g_strstrip(text));
+
+    blame(document, element, error, "holds %s %s; %s", name != NULL ? "the element" : "the text",
+          quoted, what_may);
+}
+
+static gboolean read_number(const VgpuDocument *document, const xmlNode *element, const char *name,
+                            guint32 most, guint32 *number, GError **error)
+{
+    g_autofree char *value = vgpu_xml_attribute(element, name);
+    guint64 read;
+
+    if (value == NULL)
+        return TRUE;
+    if (!g_ascii_string_to_unsigned(value, 10, 1, most, &read, NULL)) {
+        g_autofree char *quoted = vgpu_xml_quote(value);
+        blame(document, element, error, "attribute '%s' is %s; allowed is a number from 1 to %u",
+              name, quoted, most);
         return FALSE;
     }
+    *number = (guint32)read;
     return TRUE;
+}
+
+static gboolean read_limits(const VgpuDocument *document, const xmlNode *element,
+                            VgpuConfig *config, GError **error)
+{
+    static const char *const allowed[] = {"requests-per-second", "burst", NULL};
+
+    for (xmlNode *node = element->children; node != NULL; node = node->next) {
+        if (!is_nothing(node)) {
+            blame_content(document, element, node, "it must be empty", error);
+            return FALSE;
+        }
+    }
+    return check_attributes(document, element, allowed, "'requests-per-second' and 'burst'",
+                            error) &&
+           read_number(document, element, allowed[0], VGPU_CONFIG_MAX_RATE,
+                       &config->requests_per_second, error) &&
+           read_number(document, element, allowed[1], VGPU_CONFIG_MAX_BURST, &config->burst, error);
+}
+
+/* Inside the element there may be <limits>, once. */
+static gboolean read_content(const VgpuDocument *document, const xmlNode *element,
+                             VgpuConfig *config, GError **error)
+{
+    const xmlNode *limits = NULL;
+
+    for (xmlNode *node = element->children; node != NULL; node = node->next) {
+        if (is_nothing(node))
+            continue;
+        if (limits != NULL || !vgpu_xml_in_namespace(node, VGPU_XML_NAMESPACE) ||
+            strcmp((const char *)node->name, "limits") != 0) {
+            blame_content(document, element, node, "only one element 'limits' may stand there",
+                          error);
+            return FALSE;
+        }
+        limits = node;
+    }
+    return limits == NULL || read_limits(document, limits, config, error);
 }
 
 static gboolean read_pool(const VgpuDocument *document, const xmlNode *element, char *pool,
@@ -130,13 +197,15 @@ static gboolean read_priority(const VgpuDocument *document, const xmlNode *eleme
 static gboolean read_element(const VgpuDocument *document, const xmlNode *element,
                              VgpuConfig **config, GError **error)
 {
+    static const char *const allowed[] = {"pool", "priority", NULL};
     g_autofree VgpuConfig *read = g_new0(VgpuConfig, 1);
 
     if (strcmp((const char *)element->name, "vgpu") != 0) {
         blame(document, element, error, "is not known; the element's name is 'vgpu'");
         return FALSE;
     }
-    if (!check_attributes(document, element, error) || !check_content(document, element, error) ||
+    if (!check_attributes(document, element, allowed, "'pool' and 'priority'", error) ||
+        !read_content(document, element, read, error) ||
         !read_pool(document, element, &read->pool, error) ||
         !read_priority(document, element, &read->priority, error))
         return FALSE;

@@ -104,6 +104,18 @@ class Vgpuctl(host.HostTest):
         self.assertLess(time.monotonic() - begin, 1)
         self.assertRegex(after, r"\bhigh\b")
 
+        # A limit: the burst passes, the rest gets 0x0A; taken back, all pass.
+        run("set", "set", "--requests-per-second", "1", "--burst", "2")
+        self.wait_for(lambda: vm.session()["requests-per-second"] == 1, 1)
+        flood = "for i in 1 2 3 4 5 6 7 8; do vgpu-call nop; done 2>&1 | grep -c 0x0a"
+        self.assertGreaterEqual(int(vm.run(flood)[1]), 3)
+        self.assertIn("limits", virsh("metadata", "set", URI, "--live"))
+        # The same by libvirt alone.
+        virsh("metadata", "set", URI, "--live", "--key", "vgpu", "--set",
+              "<vgpu pool='A' priority='high'><limits burst='7'/></vgpu>")
+        self.wait_for(lambda: vm.session()["requests-per-second"] == 0, 1)
+        self.assertEqual(vm.run(flood)[1].strip(), "0")
+
         worker = vm.session()["worker-pid"]
         run("set", "set", "--pool", "B")
         self.wait_for(lambda: vm.session()["pool"] == "B", 1)

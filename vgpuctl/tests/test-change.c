@@ -30,6 +30,7 @@ static void test_changes(void **state)
         const char *arguments, *asked;
     } cases[] = {
         {"set web --pool B", "set " EXAMPLE_UUID " B high\n"},
+        {"set 3 --requests-per-second 50 --burst 5", "set " EXAMPLE_UUID " A high 50/s burst 5\n"},
         {"set 3 --priority low", "set " EXAMPLE_UUID " A low\n"},
         {"attach mail --pool A", "set mail A medium\n"},
         {"attach --priority high --pool B mail", "set mail B high\n"},

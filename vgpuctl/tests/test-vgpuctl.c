@@ -208,6 +208,8 @@ static void test_usage(void **state)
         "detach --priority low web",
         /* Too little or too much. */
         "set web",
+        "set web --burst x",
+        "list --burst 5",
         "set --pool B",
         "attach web",
         "attach --pool A",

@@ -120,6 +120,20 @@ static gboolean read_priority(const char *word, enum vgpu_priority *priority, GE
     return FALSE;
 }
 
+static gboolean read_number(const char *key, GVariant *value, guint most, guint *number,
+                            GError **error)
+{
+    guint read = g_variant_get_uint32(value);
+
+    if (read > most) {
+        g_set_error(error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "%s is %u; allowed is up to %u",
+                    key, read, most);
+        return FALSE;
+    }
+    *number = read;
+    return TRUE;
+}
+
 /* Puts what @dict says into @wish; a key that is not known is an error. */
 static gboolean read_wish(const VgpuModel *model, GVariant *dict, VgpuWish *wish, GError **error)
 {
@@ -131,14 +145,22 @@ static gboolean read_wish(const VgpuModel *model, GVariant *dict, VgpuWish *wish
     while (g_variant_iter_next(&iter, "{&sv}", &key, &next)) {
         g_autoptr(GVariant) value = next;
         gboolean is_text = g_variant_is_of_type(value, G_VARIANT_TYPE_STRING);
+        gboolean is_number = g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32);
         gboolean good = FALSE;
+
         if (is_text && g_str_equal(key, "pool"))
             good = read_pool(model, g_variant_get_string(value, NULL), &wish->pool, error);
         else if (is_text && g_str_equal(key, "priority"))
             good = read_priority(g_variant_get_string(value, NULL), &wish->priority, error);
+        else if (is_number && g_str_equal(key, "requests-per-second"))
+            good = read_number(key, value, VGPU_POOL_MAX_RATE, &wish->limit.per_second, error);
+        else if (is_number && g_str_equal(key, "burst"))
+            good = read_number(key, value, VGPU_POOL_MAX_BURST, &wish->limit.burst, error);
         else
             g_set_error(error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
-                        "\"%s\" is not one of pool and priority, or not a string", key);
+                        "\"%s\" is not one of pool and priority (strings), requests-per-second and "
+                        "burst (unsigned numbers)",
+                        key);
         if (!good)
             return FALSE;
     }
@@ -161,7 +183,7 @@ static void set_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVa
     const VgpuSession *session = find(self, invocation, which);
     if (session == NULL)
         return;
-    VgpuWish wish = {.pool = session->pool, .priority = session->priority};
+    VgpuWish wish = {.pool = session->pool, .priority = session->priority, .limit = session->wish};
     if (g_variant_n_children(changes) == 0)
         g_dbus_method_invocation_return_error_literal(
             invocation, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "nothing is to be changed");

@@ -9,6 +9,7 @@ typedef struct {
     guint64 faults;
     char pool;
     enum vgpu_priority priority;
+    VgpuRate rate;
     const VgpuMember *member; /* only compared */
 } Seen;
 
@@ -78,6 +79,7 @@ static Seen see(const VgpuSession *session)
         .faults = session->faults.total,
         .pool = session->pool,
         .priority = session->priority,
+        .rate = session->rate,
         .member = session->member,
     };
 }
@@ -93,6 +95,7 @@ static void compare(VgpuEvents *events, const VgpuSession *session, Seen *before
     for (guint64 i = was.faults; i < session->faults.total; i++)
         emit(events, session, "worker-died");
     if (was.pool != session->pool || was.priority != session->priority ||
+        was.rate.per_second != session->rate.per_second || was.rate.burst != session->rate.burst ||
         was.member != session->member)
         emit(events, session, "changed");
     if (kind != NULL)

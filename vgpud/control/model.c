@@ -110,8 +110,8 @@ static GVariant *pool_dict(GPtrArray *sessions, const VgpuPool *pool)
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
     put_string(&dict, "name", letter);
     put_string(&dict, "description", pool->description);
-    put_uint(&dict, "requests-per-second", pool->requests_per_second);
-    put_uint(&dict, "burst", pool->burst);
+    put_uint(&dict, "requests-per-second", pool->rate.per_second);
+    put_uint(&dict, "burst", pool->rate.burst);
     put_uint(&dict, "used", vgpu_pool_used(pool));
     put(&dict, "members", g_variant_builder_end(&members));
     return g_variant_builder_end(&dict);
@@ -194,6 +194,8 @@ static void put_session(GVariantBuilder *dict, const VgpuSession *session)
     put_string(dict, "pool", pool);
     put_string(dict, "member", session->member == NULL ? NULL : session->member->name);
     put_string(dict, "priority", vgpu_priority_name(session->priority));
+    put_uint(dict, "requests-per-second", session->rate.per_second);
+    put_uint(dict, "burst", session->rate.burst);
     put_string(dict, "state", vgpu_session_state_name(session->state));
     put_uint(dict, "qemu-pid", (guint)session->qemu_pid);
     put_uint(dict, "worker-pid", (guint)session->worker_pid);

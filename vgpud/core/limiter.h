@@ -6,17 +6,26 @@
 
 #include <glib.h>
 
+/* What a VM may send. */
+typedef struct {
+    guint per_second; /* requests; 0: no limit */
+    guint burst;      /* requests that may come at once, at least 1; 0 is taken as 1 */
+} VgpuRate;
+
+/*
+ * vgpu_rate_within:
+ * What holds for a VM that asks for @wish in a pool that allows @ceiling: each number of the wish
+ * that is not 0, but never more than the ceiling's.
+ */
+VgpuRate vgpu_rate_within(VgpuRate wish, VgpuRate ceiling);
+
 typedef struct {
     guint64 interval_ns; /* between two requests at the full rate; 0: no limit */
     guint64 depth_ns;    /* how far the full rate may be run ahead of */
     guint64 next_ns;     /* when the bucket is full again: the theoretical arrival time */
 } VgpuLimiter;
 
-/*
- * @per_second 0 means no limit. @burst is how many requests may come at once, at least 1; 0 is
- * taken as 1.
- */
-void vgpu_limiter_init(VgpuLimiter *limiter, guint per_second, guint burst);
+void vgpu_limiter_init(VgpuLimiter *limiter, VgpuRate rate);
 
 /* Takes one token at @now_ns. Returns FALSE, and takes none, when there is none. */
 gboolean vgpu_limiter_take(VgpuLimiter *limiter, guint64 now_ns);

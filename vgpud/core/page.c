@@ -104,3 +104,8 @@ char *vgpu_page_get_text(const char field[VGPU_PAGE_TEXT_BYTES])
     memcpy(copy, field, sizeof(copy));
     return one_valid_line(copy, strnlen(copy, sizeof(copy)));
 }
+
+void vgpu_page_set_rate(VgpuPage *page, VgpuRate rate)
+{
+    atomic_store(&page->rate, (guint64)rate.per_second << 32 | rate.burst);
+}

@@ -12,9 +12,10 @@
 #include <glib.h>
 #include <stdatomic.h>
 
+#include "limiter.h"
 #include "vgpu-message.h"
 
-#define VGPU_PAGE_VERSION    1u
+#define VGPU_PAGE_VERSION    2u
 #define VGPU_PAGE_TEXT_BYTES 256 /* a device name or a one-line error, NUL included */
 
 typedef enum {
@@ -24,7 +25,8 @@ typedef enum {
 } VgpuPageState;
 
 typedef struct {
-    guint32 version; /* VGPU_PAGE_VERSION, written by vgpud */
+    guint32 version;      /* VGPU_PAGE_VERSION, written by vgpud */
+    _Atomic guint64 rate; /* the VM's, written by vgpud, also while the worker serves */
     _Atomic guint32 state;
     char device_name[VGPU_PAGE_TEXT_BYTES];   /* written before state says READY */
     char failure[VGPU_PAGE_TEXT_BYTES];       /* written before state says FAILED */
@@ -59,3 +61,11 @@ void vgpu_page_set_text(char field[VGPU_PAGE_TEXT_BYTES], const char *text);
 
 /* A checked copy of a field that another process may be writing: always valid UTF-8, one line. */
 char *vgpu_page_get_text(const char field[VGPU_PAGE_TEXT_BYTES]);
+
+/* The VM's limit, as one word: a reader never sees half of a change. */
+void vgpu_page_set_rate(VgpuPage *page, VgpuRate rate);
+
+static inline VgpuRate vgpu_page_rate(guint64 word)
+{
+    return (VgpuRate){(guint)(word >> 32), (guint)word};
+}

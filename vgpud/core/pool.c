@@ -52,9 +52,10 @@ static gboolean read_pool(const VgpuKeyFile *file, VgpuPool *pool, GError **erro
     if (!vgpu_key_file_check(file, POOL_GROUP, known, error) ||
         !vgpu_key_file_string(file, POOL_GROUP, "name", &name, error) ||
         !vgpu_key_file_string(file, POOL_GROUP, "description", &pool->description, error) ||
-        !vgpu_key_file_number(file, POOL_GROUP, "requests-per-second", 0, 10000000,
-                              &pool->requests_per_second, error) ||
-        !vgpu_key_file_number(file, POOL_GROUP, "burst", 0, 1000000, &pool->burst, error))
+        !vgpu_key_file_number(file, POOL_GROUP, "requests-per-second", 0, VGPU_POOL_MAX_RATE,
+                              &pool->rate.per_second, error) ||
+        !vgpu_key_file_number(file, POOL_GROUP, "burst", 0, VGPU_POOL_MAX_BURST, &pool->rate.burst,
+                              error))
         return FALSE;
     if (name == NULL)
         return vgpu_key_file_fail(file, error, POOL_GROUP, NULL, "name=LETTER is missing");

@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "limiter.h"
+
 #define VGPU_POOL_ERROR (vgpu_pool_error_quark())
 GQuark vgpu_pool_error_quark(void);
 typedef enum {
@@ -21,12 +23,16 @@ typedef struct {
     guint used;    /* VMs placed on it now */
 } VgpuMember;
 
+/* Far more than a worker can serve: a larger number is a slip. Also the element's, vgpu-config.h.
+ */
+#define VGPU_POOL_MAX_RATE  10000000u
+#define VGPU_POOL_MAX_BURST 1000000u
+
 typedef struct {
     char letter; /* 'A'..'Z' */
     char *description;
-    guint requests_per_second; /* per VM; 0: no limit */
-    guint burst;               /* requests that may come at once on top */
-    GPtrArray *members;        /* of VgpuMember, in the file's order; never empty */
+    VgpuRate rate;      /* of each VM, at most */
+    GPtrArray *members; /* of VgpuMember, in the file's order; never empty */
 } VgpuPool;
 
 typedef struct {

@@ -44,6 +44,13 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
     return session;
 }
 
+void vgpu_session_limit(VgpuSession *session, VgpuRate wish, const VgpuPool *pool)
+{
+    session->wish = wish;
+    session->rate = vgpu_rate_within(wish, pool != NULL ? pool->rate : (VgpuRate){0});
+    vgpu_page_set_rate(session->page, session->rate);
+}
+
 VgpuSession *vgpu_session_ref(VgpuSession *session)
 {
     g_atomic_ref_count_inc(&session->references);

@@ -70,7 +70,6 @@ static char *group_numbers(char **names)
 static char **make_arguments(const VgpuSession *session, const VgpuSettings *settings,
                              const char *cache_dir, uid_t uid)
 {
-    const VgpuPool *pool = vgpu_pools_get(settings->pools, session->pool);
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 
 #define ADD(option, ...)                                                                           \
@@ -85,8 +84,6 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
     ADD("--backend", "%s", session->member->backend);
     ADD("--device", "%s", session->member->device);
     ADD("--timeout-ms", "%u", settings->request_timeout_ms);
-    ADD("--requests-per-second", "%u", pool != NULL ? pool->requests_per_second : 0);
-    ADD("--burst", "%u", pool != NULL ? pool->burst : 0);
     ADD("--uid", "%u", uid);
     ADD("--gid", "%u", uid);
     g_autofree char *groups = group_numbers(settings->worker_groups);

@@ -89,7 +89,6 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
     };
 
-    vgpu_limiter_init(&service.limiter, (guint)options->requests_per_second, (guint)options->burst);
     VgpuWorkerExit result = vgpu_service_run(&service);
     /*
      * A sandboxed worker leaves at once, without closing the device and without exit handlers: the

@@ -67,9 +67,6 @@ static gboolean check(VgpuOptions *options, GError **error)
     return check_range("--vm-id", options->vm_id, 0, G_MAXUINT32, error) &&
            check_range("--timeout-ms", options->timeout_ms, 1, longest, error) &&
            check_range("--open-timeout-ms", options->open_timeout_ms, 1, longest, error) &&
-           check_range("--requests-per-second", options->requests_per_second, 0, G_MAXUINT32,
-                       error) &&
-           check_range("--burst", options->burst, 0, G_MAXUINT32, error) &&
            check_range("--channel-fd", options->channel_fd, STDERR_FILENO + 1, G_MAXINT - 1,
                        error) &&
            check_range("--page-fd", options->page_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) &&
@@ -100,9 +97,6 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
         {"timeout-ms", 0, 0, G_OPTION_ARG_INT, &o->timeout_ms, "deadline of a request [5000]", "N"},
         {"open-timeout-ms", 0, 0, G_OPTION_ARG_INT, &o->open_timeout_ms,
          "deadline of opening the device [60000]", "N"},
-        {"requests-per-second", 0, 0, G_OPTION_ARG_INT64, &o->requests_per_second,
-         "rate that is let through [0: no limit]", "N"},
-        {"burst", 0, 0, G_OPTION_ARG_INT64, &o->burst, "requests that may come at once", "N"},
         {"uid", 0, 0, G_OPTION_ARG_INT64, &o->uid, "user to become", "U"},
         {"gid", 0, 0, G_OPTION_ARG_INT64, &o->gid, "group to become", "G"},
         {"groups", 0, 0, G_OPTION_ARG_STRING, &o->groups, "groups that may open the GPU", "G,G"},

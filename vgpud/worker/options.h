@@ -14,8 +14,6 @@ typedef struct {
     char *device;
     int timeout_ms;
     int open_timeout_ms;
-    gint64 requests_per_second; /* 0: no limit; this and the next three: 32 bits */
-    gint64 burst;
     gint64 uid;
     gint64 gid;
     char *groups;      /* as given: numbers separated by commas */

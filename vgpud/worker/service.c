@@ -85,6 +85,18 @@ static enum vgpu_error run(VgpuService *service, const VgpuOperation *operation,
     return status;
 }
 
+/* One load for each request; vgpud may change the rate at any time. */
+static gboolean may_pass(VgpuService *service)
+{
+    const guint64 rate = atomic_load_explicit(&service->page->rate, memory_order_relaxed);
+
+    if (rate != service->rate) {
+        service->rate = rate;
+        vgpu_limiter_init(&service->limiter, vgpu_page_rate(rate));
+    }
+    return vgpu_limiter_take(&service->limiter, service->live.arrived_ns);
+}
+
 /* Serves the live request, whose bytes are @bytes. FALSE: nobody takes the answer. */
 static gboolean serve(VgpuService *service, const guint8 *bytes)
 {
@@ -95,7 +107,7 @@ static gboolean serve(VgpuService *service, const guint8 *bytes)
     guint64 device_ns = 0;
     enum vgpu_error status = VGPU_ERROR_RATE_LIMITED;
 
-    if (vgpu_limiter_take(&service->limiter, service->live.arrived_ns))
+    if (may_pass(service))
         status = vgpu_operation_check(bytes, service->live.length, &request, &operation);
     if (status == VGPU_ERROR_NONE)
         status = run(service, operation, &request, &response, &device_ns, &error);

@@ -25,6 +25,7 @@ typedef struct {
     VgpuBackend *backend;   /* borrowed; NULL: there is none, device work is answered with 0x05 */
     VgpuDeadline *deadline; /* borrowed */
     guint64 timeout_ns;     /* from a request's arrival to its answer at the latest */
+    guint64 rate;           /* the page's, as the limiter has it */
     VgpuLimiter limiter;
     VgpuTally tally;
     VgpuLive live;

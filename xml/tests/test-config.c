@@ -15,6 +15,9 @@
 
 #define NS "xmlns:vgpu=\"" VGPU_XML_NAMESPACE "\""
 
+/* An element that holds <limits> with these attributes. */
+#define LIMITS(attributes) "<vgpu:vgpu " NS " pool='A'><vgpu:limits " attributes "/></vgpu:vgpu>"
+
 static const char *schema;
 
 /* A bad element has an error; that is what must be found in the message. */
@@ -54,7 +57,25 @@ static const struct {
     {"<vgpu:vgpu " NS " pool='A'>text</vgpu:vgpu>", 0, 0, "holds the text 'text'"},
     {"<vgpu:vgpu " NS " pool='A'><![CDATA[x]]></vgpu:vgpu>", 0, 0, "holds the text 'x'"},
     {"<vgpu:vgpu " NS " pool='A'><vgpu:quota/></vgpu:vgpu>", 0, 0,
-     "<vgpu:vgpu> holds the element 'vgpu:quota'; it must be empty"},
+     "<vgpu:vgpu> holds the element 'vgpu:quota'; only one element 'limits' may stand there"},
+    {LIMITS("requests-per-second='50' burst='5'"), 'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS("burst='1000000'"), 'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS("requests-per-second='10000000'"), 'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS(""), 'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS("requests-per-second='10000001'"), 0, 0,
+     "<vgpu:limits> attribute 'requests-per-second' is '10000001'; allowed is a number from 1 to"},
+    {LIMITS("burst='0'"), 0, 0, "attribute 'burst' is '0'"},
+    {LIMITS("burst='-1'"), 0, 0, "attribute 'burst' is '-1'"},
+    {LIMITS("burst=''"), 0, 0, "attribute 'burst' is ''"},
+    {LIMITS("burst='5.0'"), 0, 0, "attribute 'burst' is '5.0'"},
+    {LIMITS("burst='99999999999999999999'"), 0, 0, "from 1 to 1000000"},
+    {LIMITS("memory='5'"), 0, 0,
+     "has an attribute 'memory'; allowed are 'requests-per-second' and 'burst'"},
+    {"<vgpu:vgpu " NS " pool='A'><vgpu:limits>5</vgpu:limits></vgpu:vgpu>", 0, 0,
+     "<vgpu:limits> holds the text '5'; it must be empty"},
+    {"<vgpu:vgpu " NS " pool='A'><vgpu:limits/><vgpu:limits/></vgpu:vgpu>", 0, 0,
+     "only one element 'limits'"},
+    {"<vgpu:vgpu " NS " pool='A'><limits/></vgpu:vgpu>", 0, 0, "holds the element 'limits'"},
     {"<vgpu:gpu " NS " pool='A'/>", 0, 0, "<vgpu:gpu> is not known; the element's name is 'vgpu'"},
 };
 
@@ -88,6 +109,29 @@ static void test_table(void **state)
         assert_true(g_str_has_prefix(error->message, "line 4: <vgpu:"));
         assert_null(strchr(error->message, '\n'));
     }
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    g_autofree char *xml = domain_with(LIMITS("requests-per-second='50' burst='5'"));
+    g_autoptr(VgpuConfig) config = NULL;
+
+    assert_true(vgpu_config_from_domain_xml(xml, strlen(xml), &config, NULL));
+    assert_int_equal(config->requests_per_second, 50);
+    assert_int_equal(config->burst, 5);
+
+    /* What virDomainSetMetadata() is given; it adds the namespace. */
+    g_autofree char *text = vgpu_config_format(config);
+    assert_string_equal(text, "<vgpu pool=\"A\" priority=\"medium\"><limits "
+                              "requests-per-second=\"50\" burst=\"5\"/></vgpu>");
+    g_autoptr(VgpuConfig) other = vgpu_config_copy(config);
+    assert_true(vgpu_config_equal(config, other));
+    other->burst = 0;
+    assert_false(vgpu_config_equal(config, other));
+    g_autofree char *rate_only = vgpu_config_format(other);
+    assert_string_equal(rate_only, "<vgpu pool=\"A\" priority=\"medium\"><limits "
+                                   "requests-per-second=\"50\"/></vgpu>");
 }
 
 static void test_schema_agrees(void **state)
@@ -172,9 +216,9 @@ static void test_equal(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),  cmocka_unit_test(test_schema_agrees),
-        cmocka_unit_test(test_absent), cmocka_unit_test(test_misplaced),
-        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_table),         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_schema_agrees), cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_misplaced),     cmocka_unit_test(test_equal),
     };
 
     if (argc != 2)

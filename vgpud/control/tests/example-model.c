@@ -53,11 +53,16 @@ static void set_element(const char *domain, const VgpuWish *wish, VgpuActionDone
 {
     ExampleModel *example = user_data;
 
-    if (wish == NULL)
+    if (wish == NULL) {
         g_string_append_printf(example->asked, "remove %s\n", domain);
-    else
-        g_string_append_printf(example->asked, "set %s %c %s\n", domain, wish->pool,
+    } else {
+        g_string_append_printf(example->asked, "set %s %c %s", domain, wish->pool,
                                vgpu_priority_name(wish->priority));
+        if (wish->limit.per_second != 0 || wish->limit.burst != 0)
+            g_string_append_printf(example->asked, " %u/s burst %u", wish->limit.per_second,
+                                   wish->limit.burst);
+        g_string_append_c(example->asked, '\n');
+    }
     finish(example, done, data);
 }
 

@@ -89,13 +89,21 @@ static void test_set_vm(void **state)
     assert_asks(fixture, "SetVm", "('" EXAMPLE_UUID "', {'priority': <'medium'>, 'pool': <'B'>})",
                 "set " EXAMPLE_UUID " B medium\n");
 
+    assert_asks(fixture, "SetVm",
+                "('web', {'requests-per-second': <uint32 50>, 'burst': <uint32 5>})",
+                "set " EXAMPLE_UUID " A high 50/s burst 5\n");
+    assert_fails(fixture, "SetVm", "('web', {'burst': <uint32 1000001>})", INVALID,
+                 "burst is 1000001; allowed is up to 1000000");
+    assert_fails(fixture, "SetVm", "('web', {'burst': <5>})", INVALID, "\"burst\"");
+
     assert_fails(fixture, "SetVm", "('nobody', {'pool': <'B'>})", VGPU_DBUS_ERROR_NOT_FOUND,
                  "no running VM \"nobody\"");
     assert_fails(fixture, "SetVm", "('web', @a{sv} {})", INVALID, "nothing is to be changed");
     assert_fails(fixture, "SetVm", "('web', {'pool': <'Z'>})", INVALID, "there are: A, B");
     assert_fails(fixture, "SetVm", "('web', {'pool': <'AB'>})", INVALID, "\"AB\"");
     assert_fails(fixture, "SetVm", "('web', {'pool': <''>})", INVALID, "\"\"");
-    assert_fails(fixture, "SetVm", "('web', {'pool': <1>})", INVALID, "not a string");
+    assert_fails(fixture, "SetVm", "('web', {'pool': <1>})", INVALID,
+                 "\"pool\" is not one of pool and priority (strings)");
     assert_fails(fixture, "SetVm", "('web', {'priority': <'urgent'>})", INVALID,
                  "low, medium, high");
     assert_fails(fixture, "SetVm", "('web', {'colour': <'red'>})", INVALID, "\"colour\"");

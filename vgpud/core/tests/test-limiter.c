@@ -23,7 +23,7 @@ static void test_no_limit(void **state)
     (void)state;
     VgpuLimiter limiter;
 
-    vgpu_limiter_init(&limiter, 0, 0);
+    vgpu_limiter_init(&limiter, (VgpuRate){0, 0});
     for (int i = 0; i < 1000; i++)
         assert_true(vgpu_limiter_take(&limiter, 0));
 }
@@ -33,7 +33,7 @@ static void test_burst_then_rate(void **state)
     (void)state;
     VgpuLimiter limiter;
 
-    vgpu_limiter_init(&limiter, 100, 5);
+    vgpu_limiter_init(&limiter, (VgpuRate){100, 5});
     for (int i = 0; i < 5; i++)
         assert_true(vgpu_limiter_take(&limiter, 7));
     assert_false(vgpu_limiter_take(&limiter, 7));
@@ -48,7 +48,7 @@ static void test_a_flood_gets_the_rate_and_no_more(void **state)
     (void)state;
     VgpuLimiter limiter;
 
-    vgpu_limiter_init(&limiter, 100, 5);
+    vgpu_limiter_init(&limiter, (VgpuRate){100, 5});
     assert_int_equal(taken_in(&limiter, 0, 10 * SECOND, SECOND / 5000), 5 + 999);
     /* A refused request takes nothing: after a pause there is one burst again, not more. */
     assert_int_equal(taken_in(&limiter, 100 * SECOND, 50, 1), 5);
@@ -59,9 +59,32 @@ static void test_burst_zero_is_one(void **state)
     (void)state;
     VgpuLimiter limiter;
 
-    vgpu_limiter_init(&limiter, 1, 0);
+    vgpu_limiter_init(&limiter, (VgpuRate){1, 0});
     assert_true(vgpu_limiter_take(&limiter, SECOND));
     assert_false(vgpu_limiter_take(&limiter, SECOND));
+}
+
+static void assert_within(VgpuRate wish, VgpuRate ceiling, guint per_second, guint burst)
+{
+    VgpuRate rate = vgpu_rate_within(wish, ceiling);
+
+    assert_int_equal(rate.per_second, per_second);
+    assert_int_equal(rate.burst, burst);
+}
+
+static void test_a_wish_within_a_ceiling(void **state)
+{
+    (void)state;
+    const VgpuRate none = {0}, pool = {100, 10};
+
+    assert_within(none, none, 0, 1);
+    assert_within(none, pool, 100, 10);
+    assert_within((VgpuRate){50, 5}, pool, 50, 5);
+    assert_within((VgpuRate){50, 0}, pool, 50, 10);
+    assert_within((VgpuRate){0, 5}, pool, 100, 5);
+    assert_within((VgpuRate){500, 50}, pool, 100, 10); /* never more than the pool's */
+    assert_within((VgpuRate){500, 50}, none, 500, 50);
+    assert_within((VgpuRate){50, 5}, (VgpuRate){100, 0}, 50, 1);
 }
 
 int main(void)
@@ -71,6 +94,7 @@ int main(void)
         cmocka_unit_test(test_burst_then_rate),
         cmocka_unit_test(test_a_flood_gets_the_rate_and_no_more),
         cmocka_unit_test(test_burst_zero_is_one),
+        cmocka_unit_test(test_a_wish_within_a_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,9 @@ static void test_both_sides_see_one_page(void **state)
     assert_non_null(ours);
     VgpuPage *theirs = vgpu_page_map(fd, &error);
     assert_non_null(theirs);
+    vgpu_page_set_rate(ours, (VgpuRate){4000000000u, 3});
+    assert_int_equal(vgpu_page_rate(atomic_load(&theirs->rate)).per_second, 4000000000u);
+    assert_int_equal(vgpu_page_rate(atomic_load(&theirs->rate)).burst, 3);
     atomic_fetch_add(&theirs->errors[VGPU_ERROR_TIMEOUT], 3);
     assert_int_equal(atomic_load(&ours->errors[VGPU_ERROR_TIMEOUT]), 3);
     /* Sealed: the worker cannot shrink it under vgpud. */

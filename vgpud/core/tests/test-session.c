@@ -49,6 +49,23 @@ static void test_a_lost_reference_gives_the_place_back(void **state)
     assert_int_equal(member.used, 0);
 }
 
+static void test_the_limit_reaches_the_page(void **state)
+{
+    (void)state;
+    VgpuMember member = {.used = 1};
+    g_autoptr(VgpuSession) session = make(UUID_1, "web", 1, &member);
+    const VgpuPool pool = {.rate = {100, 10}};
+
+    vgpu_session_limit(session, (VgpuRate){0}, &pool);
+    assert_int_equal(vgpu_page_rate(atomic_load(&session->page->rate)).per_second, 100);
+    vgpu_session_limit(session, (VgpuRate){5, 2}, &pool);
+    assert_int_equal(vgpu_page_rate(atomic_load(&session->page->rate)).per_second, 5);
+    assert_int_equal(session->rate.burst, 2);
+    assert_int_equal(session->wish.per_second, 5);
+    vgpu_session_limit(session, (VgpuRate){0}, NULL);
+    assert_int_equal(session->rate.per_second, 0);
+}
+
 static void test_registry(void **state)
 {
     (void)state;
@@ -128,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_a_lost_reference_gives_the_place_back),
+        cmocka_unit_test(test_the_limit_reaches_the_page),
         cmocka_unit_test(test_registry),
         cmocka_unit_test(test_watcher),
     };

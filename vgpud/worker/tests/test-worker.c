@@ -224,7 +224,8 @@ static void test_rate(void **state)
     Answer answer;
     guint served = 0;
 
-    process_start(&process, OPTIONS("--backend=null", "--requests-per-second=1", "--burst=3"));
+    process_start(&process, OPTIONS("--backend=null"));
+    vgpu_page_set_rate(process.page, (VgpuRate){1, 3});
     for (int i = 0; i < 40; i++)
         process_send_request(&process, VGPU_OP_NOP, 0, 0, 0);
     gint64 start_us = g_get_monotonic_time();
@@ -238,6 +239,14 @@ static void test_rate(void **state)
     gint64 seconds = (g_get_monotonic_time() - start_us) / G_USEC_PER_SEC;
     assert_in_range(served, 3, 4 + seconds);
     assert_int_equal(process.page->errors[VGPU_ERROR_RATE_LIMITED], 40 - served);
+
+    /* A change holds for the very next request. */
+    vgpu_page_set_rate(process.page, (VgpuRate){0});
+    for (int i = 0; i < 40; i++) {
+        process_send_request(&process, VGPU_OP_NOP, 0, 0, 0);
+        assert_true(process_receive(&process, &answer));
+        assert_int_equal(answer.header.error, VGPU_ERROR_NONE);
+    }
     assert_ends(&process, VGPU_WORKER_EXIT_CLOSED);
     process_clear(&process);
 }
@@ -321,7 +330,7 @@ static void test_bad_options(void **state)
         {"--timeout-ms=x", "x"},
         {"--vm-id=-1", "--vm-id is required"},
         {"--vm-id=4294967296", "--vm-id is required"},
-        {"--burst=-1", "--burst"},
+        {"--burst=1", "Unknown option --burst=1"},
         {"--groups=4,x", "--groups takes numbers"},
         {"--groups=0", "--groups takes numbers"},
         {"--cache-dir=x", "--cache-dir takes an absolute path"},
