@@ -26,6 +26,7 @@ DOMAIN = """<domain type='qemu'>
   </devices>
 </domain>
 """
+NAMESPACE = "https://vgpud.org/xmlns/domain/1.0"
 # With metadata of another: else libvirt itself leaves an empty <metadata/> behind.
 FOREIGN = "<metadata><app:note xmlns:app='https://example.org/app'>rack 7</app:note></metadata>"
 
@@ -109,9 +110,9 @@ class Vgpuctl(host.HostTest):
         self.wait_for(lambda: vm.session()["requests-per-second"] == 1, 1)
         flood = "for i in 1 2 3 4 5 6 7 8; do vgpu-call nop; done 2>&1 | grep -c 0x0a"
         self.assertGreaterEqual(int(vm.run(flood)[1]), 3)
-        self.assertIn("limits", virsh("metadata", "set", URI, "--live"))
+        self.assertIn("limits", virsh("metadata", "set", NAMESPACE, "--live"))
         # The same by libvirt alone.
-        virsh("metadata", "set", URI, "--live", "--key", "vgpu", "--set",
+        virsh("metadata", "set", NAMESPACE, "--live", "--key", "vgpu", "--set",
               "<vgpu pool='A' priority='high'><limits burst='7'/></vgpu>")
         self.wait_for(lambda: vm.session()["requests-per-second"] == 0, 1)
         self.assertEqual(vm.run(flood)[1].strip(), "0")
