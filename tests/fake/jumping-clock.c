@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * To be preloaded: the wall clock jumps by two days, forth and back, every 250 ms. Clocks that only
- * ever go on do as always.
+ * To be preloaded: every 100 ms the wall clock jumps by an hour, forward, or with
+ * JUMPING_CLOCK=back back. Clocks that only ever go on do as always.
  */
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 
-#define DAY_S     86400
-#define PERIOD_NS 250000000
+#define HOUR_S    3600
+#define PERIOD_NS 100000000
 
 typedef int (*ClockGettime)(clockid_t, struct timespec *);
 
@@ -24,10 +26,15 @@ static int real_gettime(clockid_t clock, struct timespec *now)
 
 static time_t offset(void)
 {
+    static time_t begin_s;
+    const char *direction = getenv("JUMPING_CLOCK");
     struct timespec now;
 
     real_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_nsec / PERIOD_NS % 2 == 0 ? DAY_S : -DAY_S;
+    if (begin_s == 0)
+        begin_s = now.tv_sec;
+    time_t jumps = (now.tv_sec - begin_s) * (1000000000 / PERIOD_NS) + now.tv_nsec / PERIOD_NS;
+    return direction != NULL && strcmp(direction, "back") == 0 ? -HOUR_S * jumps : HOUR_S * jumps;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)
