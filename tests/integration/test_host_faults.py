@@ -264,8 +264,8 @@ class HostFaults(host.HostTest):
         self.serves("busy", priority="high")
         self.wait_for(lambda: '"priority":"high"' in virsh("dumpxml", "--inactive", "busy")
                       .replace("&quot;", '"'))
-        # An XML that is read and kept would be more than 20 KiB each time.
-        self.assertLess(resident_bytes() - before, 4 * MIB)
+        # One document that is read and kept takes some 100 KiB; the allocator's own share varies.
+        self.assertLess(resident_bytes() - before, 8 * MIB)
         self.assertLessEqual(len(log.lines("'busy': vgpu-stub brought up to date")), 401)
         self.assertEqual(log.lines("warning|'calm'"), [])
 
