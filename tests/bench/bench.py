@@ -190,15 +190,15 @@ def wake_ups(seconds):
 
 def bench_idle(libvirtd, table):
     table.section(f"idle, with {DEFINED} domains defined, over {IDLE_S} s")
-    default = wake_ups(IDLE_S)
-    with LIBVIRTD_CONF.open("a") as file:
-        file.write("keepalive_interval = -1\n")
-    restart_libvirtd(libvirtd)
-    host.vgpud("restart")
     await_quiet()
     table.row("wake-ups, libvirtd without keepalive", wake_ups(IDLE_S), "", bound=0)
-    table.row("wake-ups, libvirtd as it is by default", default, "")
     table.row("resident memory", resident_mib(), "MiB", bound=30)
+    # The private host's has none, as vgpud(8) recommends; the distribution's has.
+    text = LIBVIRTD_CONF.read_text()
+    LIBVIRTD_CONF.write_text(text.replace("keepalive_interval = -1\n", ""))
+    restart_libvirtd(libvirtd)
+    table.row("wake-ups, libvirtd as it is by default", wake_ups(IDLE_S), "")
+    LIBVIRTD_CONF.write_text(text)
 
 
 def await_quiet():
