@@ -146,7 +146,7 @@ class LibvirtdFaults(host.HostTest):
             subprocess.run(["vgpuctl", "attach", "--all"], check=True)
             self.await_device("asked")
             subprocess.run(["vgpuctl", "detach", "asked"], check=True)
-            self.wait_for(lambda: "vgpu" not in definition("asked"))
+            self.wait_for(lambda: "vgpu-stub" not in definition("asked"))
         self.wait_for(lambda: vgpud_sockets() <= sockets)
 
     def test_hangs_while_idle(self):
