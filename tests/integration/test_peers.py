@@ -63,7 +63,8 @@ class Peers(host.HostTest):
     def while_it_computes(self):
         """Requests of the VM go on during the block and all succeed, on the same connection."""
         # Not the file of the test before, which the job in the background has yet to empty.
-        _, pid = self.vm.run("rm -f /calls; vgpu-call --repeat 1000000000 add 20 22 >/calls & echo $!")
+        self.vm.run("rm -f /calls")
+        _, pid = self.vm.run("vgpu-call --repeat 1000000000 add 20 22 >/calls & echo $!")
         self.vm.run("until [ -s /calls ]; do usleep 1000; done")
         yield
         _, calls = self.vm.run(f"kill {pid.strip()}; wait; grep -c '^ok 42 ' /calls;"
