@@ -81,7 +81,9 @@ class Hooks(host.HostTest):
         home.mkdir()
         os.chown(home, NOBODY, NOBODY)
         file = home / "session.xml"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+        # Where the machine has no QEMU of its own, libvirt finds ours.
+        environment = {"PATH": f"{os.environ['PATH']}:{shell.HOME}/fallback",
+                       "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
 
         def create(**attributes):
             file.write_text(host.domain_xml("session", **attributes))
