@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include <libxml/parser.h>
+#include <signal.h>
 
 #include "host-libvirt.h"
 #include "host-order.h"
@@ -28,7 +29,8 @@ static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_U
 
 static gpointer prepare_libraries(gpointer data G_GNUC_UNUSED)
 {
-    xmlInitParser(); /* from now on two threads parse; its own lazy start is not safe then */
+    signal(SIGPIPE, SIG_IGN); /* libvirt's sockets raise it when libvirtd has just gone */
+    xmlInitParser();          /* from now on two threads parse; its own lazy start is not safe then */
     virInitialize();
     virSetErrorFunc(NULL, ignore_error);
     virEventRegisterDefaultImpl();
