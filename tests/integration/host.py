@@ -86,16 +86,19 @@ class HostTest(unittest.TestCase):
             time.sleep(0.05)
 
 
-def sanitizer_reports():
-    """Lines of the log with which a sanitizer's report begins."""
-    pattern = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
+def sanitizer_report():
+    """The log from the first report of a sanitizer on, 60 lines at most; "" if there is none."""
     text = VGPUD_LOG.read_bytes()[LOG_BEGIN:] if VGPUD_LOG.exists() else b""
-    return [line for line in text.decode(errors="replace").splitlines() if pattern.search(line)]
+    lines = text.decode(errors="replace").splitlines()
+    pattern = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
+    first = next((i for i, line in enumerate(lines) if pattern.search(line)), len(lines))
+    return "\n".join(lines[first : first + 60])
 
 
 def main():
     result = unittest.main(module="__main__", verbosity=2, exit=False).result
     vgpud("stop")  # what has leaked is reported at its end
-    for line in sanitizer_reports():
-        print(f"error: {VGPUD_LOG}: {line}", file=sys.stderr)
-    sys.exit(not result.wasSuccessful() or bool(sanitizer_reports()))
+    report = sanitizer_report()
+    if report:
+        print(f"error: {VGPUD_LOG}:\n{report}", file=sys.stderr)
+    sys.exit(not result.wasSuccessful() or bool(report))

@@ -30,7 +30,7 @@ static void ignore_error(gpointer data G_GNUC_UNUSED, virErrorPtr error G_GNUC_U
 static gpointer prepare_libraries(gpointer data G_GNUC_UNUSED)
 {
     signal(SIGPIPE, SIG_IGN); /* libvirt's sockets raise it when libvirtd has just gone */
-    xmlInitParser();          /* from now on two threads parse; its own lazy start is not safe then */
+    xmlInitParser(); /* from now on two threads parse; its own lazy start is not safe then */
     virInitialize();
     virSetErrorFunc(NULL, ignore_error);
     virEventRegisterDefaultImpl();

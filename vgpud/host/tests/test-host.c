@@ -96,7 +96,7 @@ static void expect_never(const char *line)
     assert_null(strstr(fixture.log->str, line));
 }
 
-static VgpuHost *started(VgpuHost **host, const char *uri)
+static void create(VgpuHost **host, const char *uri)
 {
     const VgpuHostOptions options = {
         .uri = uri,
@@ -110,8 +110,12 @@ static VgpuHost *started(VgpuHost **host, const char *uri)
 
     *host = vgpu_host_new(&options, &listener, host);
     assert_false(vgpu_host_is_connected(*host));
+}
+
+static void start(VgpuHost **host, const char *uri)
+{
+    create(host, uri);
     vgpu_host_start(*host);
-    return *host;
 }
 
 static void set_pool(virDomainPtr domain, const char *pool)
@@ -138,7 +142,7 @@ static void events_lead_to_looks(void **state)
     g_autoptr(VgpuHost) host = NULL;
 
     (void)state;
-    started(&host, "test:///default");
+    start(&host, "test:///default");
     await("connected 1 test:///default, libvirt ");
     await("scanned");
 
@@ -187,7 +191,7 @@ static void a_late_stop_ends_no_hold(void **state)
     virConnectPtr connection = virConnectOpen("test:///default");
     virDomainPtr domain = define(connection, "A");
     assert_int_equal(virDomainCreate(domain), 0);
-    started(&host, "test:///default");
+    start(&host, "test:///default");
     await("scanned");
 
     vgpu_host_hold(host, UUID);
@@ -219,7 +223,7 @@ static void a_domain_that_cannot_have_it_is_named(void **state)
     (void)state;
     virConnectPtr connection = virConnectOpen("test:///default");
     virDomainPtr domain = define(connection, "A");
-    started(&host, "test:///default");
+    start(&host, "test:///default");
     await("log domain 'vm': ");
     await("supported: kvm, qemu");
     assert_int_equal(virDomainUndefine(domain), 0);
@@ -246,8 +250,9 @@ static void orders_are_carried_out(void **state)
     (void)state;
     virConnectPtr connection = virConnectOpen("test:///default");
     virDomainPtr domain = define(connection, "A");
-    started(&host, "test:///default");
+    create(&host, "test:///default");
     vgpu_host_set_element(host, "vm", &config, on_done, "early");
+    vgpu_host_start(host);
     await("early: there is no connection to libvirt: test:///default: not connected yet");
     await("scanned");
 
@@ -286,7 +291,7 @@ static void says_once_why_it_cannot_connect(void **state)
     g_autoptr(VgpuHost) host = NULL;
 
     (void)state;
-    started(&host, "nonsense:///system");
+    start(&host, "nonsense:///system");
     await("connected 0 ");
     assert_false(vgpu_host_is_connected(host));
     assert_non_null(strstr(vgpu_host_describe(host), "nonsense:///system: "));
@@ -298,7 +303,7 @@ static void ends_before_it_began(void **state)
     for (guint i = 0; i < 20; i++) {
         g_autoptr(VgpuHost) host = NULL;
 
-        started(&host, "test:///default");
+        start(&host, "test:///default");
     }
     /* None of the news that are still on their way is delivered. */
     while (g_main_context_iteration(NULL, FALSE))
