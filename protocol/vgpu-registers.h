@@ -39,7 +39,22 @@
 #define VGPU_BUFFER_SIZE     1024u  /* bytes of each of the two buffers */
 #define VGPU_REQUEST_BUFFER  0x040u /* RW  guest to host */
 #define VGPU_RESPONSE_BUFFER 0x440u /* RO  host to guest */
-#define VGPU_REG_RESERVED    0x840u /* to the end of BAR0: reads 0, writes are ignored */
+#define VGPU_REG_RESERVED    0x840u /* to the end of BAR0: reads 0, writes are ignored, but for: */
+
+/* Protocol 2, announced by VGPU_CAP_QUEUES. All RO. */
+#define VGPU_REG_QUEUE_VERSION    0x840u /* VGPU_QUEUE_VERSION */
+#define VGPU_REG_QUEUE_COUNT      0x844u /* queues: slots of BAR2, pages of BAR4, MSI-X vectors */
+#define VGPU_REG_SHM_SIZE_LO      0x848u /* bytes of BAR2 that are in use, */
+#define VGPU_REG_SHM_SIZE_HI      0x84cu /* the upper half */
+#define VGPU_REG_QUEUE_GENERATION 0x850u /* changes with each worker; 0: none */
+
+/* Queue i's doorbell: BAR4, a page for each, so that an owner can map its own and no other. Any
+ * 32-bit write at its start rings; it reads 0. */
+#define VGPU_DOORBELL_STRIDE 4096u
+
+/* MSI-X vectors. */
+#define VGPU_VECTOR_DEVICE   0u /* protocol 1.0's completion; a change of QUEUE_GENERATION */
+#define VGPU_VECTOR_QUEUE(i) (1u + (i)) /* queue i has completions for a parked guest */
 
 /* PROTOCOL_VER: major << 16 | minor. */
 #define VGPU_PROTOCOL_VERSION 0x00010000u
@@ -49,6 +64,7 @@
 #define VGPU_CAP_INTERRUPT (1u << 1) /* completion interrupt */
 #define VGPU_CAP_DMA       (1u << 2) /* none in protocol 1.0 */
 #define VGPU_CAP_MULTI     (1u << 3) /* several outstanding requests; none in protocol 1.0 */
+#define VGPU_CAP_QUEUES    (1u << 4) /* protocol 2: registers at 0x840, BAR2, BAR4, vgpu-queue.h */
 
 #define VGPU_INTERRUPT_COMPLETION (1u << 0) /* INTERRUPT_CTRL and INTERRUPT_STATUS */
 
