@@ -82,11 +82,14 @@ struct vgpu_link_state {
 enum vgpu_channel_type {
     VGPU_CHANNEL_REQUEST = 1,
     VGPU_CHANNEL_RESPONSE = 2,
+    VGPU_CHANNEL_READY = 3, /* worker, once, if it has queues: it has looked at each of them and
+                               serves them. Only the header, all else 0. Now the guest reads a new
+                               QUEUE_GENERATION, until the channel closes. */
 };
 
 struct vgpu_channel_header {
     uint32_t type;       /* enum vgpu_channel_type */
-    uint32_t length;     /* bytes behind this header: REQUEST 1..1024, RESPONSE 0..1024 */
+    uint32_t length;     /* bytes behind this header: REQUEST 1..1024, RESPONSE 0..1024, READY 0 */
     uint64_t sequence;   /* the device's own counter; a response repeats its request's. The device
                             drops a response whose number is not the live request's. */
     uint32_t request_id; /* REQUEST: the guest's REQUEST_ID, for logs; RESPONSE: 0 */

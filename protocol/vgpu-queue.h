@@ -44,6 +44,8 @@
 #define VGPU_QUEUE_ARENA     0x8000u
 #define VGPU_QUEUE_ARENA_MIN 0x8000u /* bytes; a slot is never smaller than the two together */
 
+#define VGPU_SHM_SIZE_MAX (1ull << 34) /* bytes of BAR2: what a guest's firmware finds room for */
+
 /* Bytes of each of @count slots in @shm_size bytes: a multiple of a page; slot i begins at i times.
  */
 static inline uint64_t vgpu_queue_slot_size(uint64_t shm_size, uint32_t count)
@@ -51,12 +53,26 @@ static inline uint64_t vgpu_queue_slot_size(uint64_t shm_size, uint32_t count)
     return count == 0 ? 0 : shm_size / count / VGPU_QUEUE_PAGE * VGPU_QUEUE_PAGE;
 }
 
+/* Whether BAR2 may be of @shm_size bytes with @count queues: a power of two, as a BAR's is, and
+ * room for a whole slot for each.
+ */
+static inline int vgpu_queue_shm_fits(uint64_t shm_size, uint32_t count)
+{
+    return count >= 1 && count <= VGPU_QUEUE_MAX && shm_size <= VGPU_SHM_SIZE_MAX &&
+           (shm_size & (shm_size - 1)) == 0 &&
+           vgpu_queue_slot_size(shm_size, count) >= VGPU_QUEUE_ARENA + VGPU_QUEUE_ARENA_MIN;
+}
+
 /*
  * An owner's time is a session. The guest's driver begins one by storing a number in `session` that
  * is not 0 and not the last one, and ringing; the worker drops all that the former owner had, sets
  * its indices to 0, empties the host's page and stores the same number in its own `session`. Only
  * then are the rings in use. 0 ends a session in the same way. A worker that has just started
- * leaves alone a number that it finds: that session was another worker's and is lost.
+ * leaves alone a number that it finds: that session was another worker's and is lost. It reads
+ * those numbers before it says VGPU_CHANNEL_READY, and only then QUEUE_GENERATION is not 0 any
+ * more, so a number that the driver stores after it has read a generation is never taken for such
+ * a one. When the guest is reset, the device stores 0 in each guest's `session` and rings each
+ * doorbell.
  */
 struct vgpu_queue_guest {
     uint32_t command_tail; /* commands submitted */
@@ -154,8 +170,9 @@ enum vgpu_argument_kind {
     VGPU_ARGUMENT_INLINE = 2, /* arg[2] the value, arg[3] its length: 1..8 */
     VGPU_ARGUMENT_ARENA = 3,  /* arg[2] arena, arg[3] length: 1..VGPU_ARGUMENT_MAX */
 };
-#define VGPU_ARGUMENT_MAX 4096u /* bytes of one argument by value; OpenCL asks for 1024 at least   \
-                                 */
+#define VGPU_ARGUMENT_MAX                                                                          \
+    4096u /* bytes of one argument by value; OpenCL asks for 1024 at least                         \
+           */
 
 struct vgpu_completion {
     uint32_t tag;        /* its command's */

@@ -25,7 +25,8 @@ static void test_malformed_packets(void)
         {{.type = VGPU_CHANNEL_RESPONSE, .error = VGPU_ERROR_COUNT},
          sizeof(struct vgpu_channel_header)},
         {{.type = VGPU_CHANNEL_REQUEST, .length = 8}, sizeof(struct vgpu_channel_header) + 8},
-        {{.type = 3}, sizeof(struct vgpu_channel_header)},
+        {{.type = VGPU_CHANNEL_READY}, sizeof(struct vgpu_channel_header)},
+        {{.type = 4}, sizeof(struct vgpu_channel_header)},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {

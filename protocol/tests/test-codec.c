@@ -282,8 +282,17 @@ static void test_channel(void **state)
     assert_false(vgpu_channel_decode(bytes, sizeof(sent) - 1, &got));
     vgpu_put32(bytes, VGPU_CHANNEL_REQUEST); /* a request has no error code */
     assert_false(vgpu_channel_decode(bytes, sizeof(bytes), &got));
-    vgpu_put32(bytes, 3);
+    vgpu_put32(bytes, 4);
     assert_false(vgpu_channel_decode(bytes, sizeof(bytes), &got));
+
+    const struct vgpu_channel_header ready = {.type = VGPU_CHANNEL_READY};
+    vgpu_channel_encode(&ready, bytes);
+    assert_true(vgpu_channel_decode(bytes, sizeof(ready), &got));
+    for (size_t i = 4; i < sizeof(ready); i++) { /* all else is 0 */
+        bytes[i] = 1;
+        assert_false(vgpu_channel_decode(bytes, sizeof(ready), &got));
+        bytes[i] = 0;
+    }
 }
 
 static void test_names(void **state)

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "sandbox.h"
 #include "service.h"
+#include "vgpu-codec.h"
 
 #define NS_PER_MS G_GUINT64_CONSTANT(1000000)
 
@@ -78,6 +79,17 @@ static VgpuBackend *open_backend(const VgpuOptions *options, VgpuPage *page, Vgp
     return backend;
 }
 
+/* From now on the guest may begin sessions: each queue's old number must have been read. */
+static void say_ready(int channel)
+{
+    const struct vgpu_channel_header header = {.type = VGPU_CHANNEL_READY};
+    guint8 packet[sizeof(header)];
+
+    vgpu_channel_encode(&header, packet);
+    /* A device that is gone is found so when the channel is read. */
+    send(channel, packet, sizeof(packet), MSG_NOSIGNAL);
+}
+
 static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline)
 {
     g_autoptr(VgpuBackend) backend = open_backend(options, page, deadline);
@@ -89,6 +101,8 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
     };
 
+    if (options->queues > 0)
+        say_ready(options->channel_fd);
     VgpuWorkerExit result = vgpu_service_run(&service);
     /*
      * A sandboxed worker leaves at once, without closing the device and without exit handlers: the

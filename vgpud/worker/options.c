@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "options.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vgpu-link.h"
+#include "vgpu-queue.h"
 
 #define DEFAULT_TIMEOUT_MS      5000
 #define NO_ID                   G_MAXUINT32 /* -1 as a user or group means "as it is" */
@@ -53,6 +56,31 @@ static gboolean check_channel(int fd, GError **error)
     return TRUE;
 }
 
+static gboolean check_queues(const VgpuOptions *options, GError **error)
+{
+    const int last = G_MAXINT - 2 * (int)VGPU_QUEUE_MAX;
+    struct stat status;
+
+    if (!check_range("--queues", options->queues, 0, VGPU_QUEUE_MAX, error))
+        return FALSE;
+    if (options->queues == 0)
+        return TRUE;
+    if (!check_range("--shm-fd", options->shm_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) ||
+        !check_range("--queue-fds", options->queue_fds, STDERR_FILENO + 1, last, error))
+        return FALSE;
+    if (options->shm_size < 0 ||
+        !vgpu_queue_shm_fits((guint64)options->shm_size, (guint32)options->queues))
+        return fail(error,
+                    "--shm-size is required with --queues: a power of two with room for all");
+    if (fstat(options->shm_fd, &status) < 0 || status.st_size != options->shm_size)
+        return fail(error, "--shm-fd is not a file of --shm-size bytes");
+    for (int i = 0; i < 2 * options->queues; i++) {
+        if (fcntl(options->queue_fds + i, F_GETFD) < 0)
+            return fail(error, "--queue-fds is not the first of two open descriptors per queue");
+    }
+    return TRUE;
+}
+
 static gboolean check(VgpuOptions *options, GError **error)
 {
     if (options->name == NULL || options->backend == NULL)
@@ -70,7 +98,8 @@ static gboolean check(VgpuOptions *options, GError **error)
            check_range("--channel-fd", options->channel_fd, STDERR_FILENO + 1, G_MAXINT - 1,
                        error) &&
            check_range("--page-fd", options->page_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) &&
-           parse_groups(options, error) && check_channel(options->channel_fd, error);
+           parse_groups(options, error) && check_channel(options->channel_fd, error) &&
+           check_queues(options, error);
 }
 
 static VgpuOptions *options_new(void)
@@ -79,6 +108,7 @@ static VgpuOptions *options_new(void)
 
     options->vm_id = options->uid = options->gid = -1; /* required, and so out of range */
     options->channel_fd = options->page_fd = -1;
+    options->shm_fd = options->queue_fds = -1;
     options->timeout_ms = DEFAULT_TIMEOUT_MS;
     options->open_timeout_ms = DEFAULT_OPEN_TIMEOUT_MS;
     options->group_ids = g_array_new(FALSE, FALSE, sizeof(gid_t));
@@ -104,6 +134,11 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
         {"channel-fd", 0, 0, G_OPTION_ARG_INT, &o->channel_fd, "the worker's end of the channel",
          "N"},
         {"page-fd", 0, 0, G_OPTION_ARG_INT, &o->page_fd, "the accounting page", "N"},
+        {"queues", 0, 0, G_OPTION_ARG_INT, &o->queues, "queues of the device [0]", "N"},
+        {"shm-size", 0, 0, G_OPTION_ARG_INT64, &o->shm_size, "size of their memory", "BYTES"},
+        {"shm-fd", 0, 0, G_OPTION_ARG_INT, &o->shm_fd, "the queues' memory", "N"},
+        {"queue-fds", 0, 0, G_OPTION_ARG_INT, &o->queue_fds,
+         "the first of each queue's doorbell and completion", "N"},
         {"no-sandbox", 0, 0, G_OPTION_ARG_NONE, &o->no_sandbox,
          "keep all privileges: for development only", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &o->show_version, "print the version", NULL},

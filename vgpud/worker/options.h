@@ -21,6 +21,14 @@ typedef struct {
     char *cache_dir;   /* NULL: none */
     int channel_fd;
     int page_fd;
+
+    /* Protocol 2. All of it is there when queues is not 0: the size fits (vgpu_queue_shm_fits()),
+     * the file has it, and the descriptors are open. */
+    int queues;
+    gint64 shm_size; /* bytes of BAR2 */
+    int shm_fd;      /* the memfd behind it: to be mapped shared */
+    int queue_fds;   /* the first of 2 * queues eventfds: queue i's doorbell, to be waited for, is
+                        queue_fds + 2 * i, and its completion, to be written to, the next one */
 } VgpuOptions;
 
 /*

@@ -337,6 +337,8 @@ static void test_bad_options(void **state)
         {"--channel-fd=2", "--channel-fd is required"},
         {"--channel-fd=999", "--channel-fd is not a seqpacket socket"},
         {"--page-fd=999", "page"},
+        {"--queues=65", "--queues is required and lies between 0 and 64"},
+        {"--queues=1", "--shm-fd is required"},
         {"extra", "\"extra\" is not understood"},
         {"--colour", "--colour"},
     };
