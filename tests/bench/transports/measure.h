@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Durations of calls, and the row that comes of them. */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * One call to be timed, with the caller's @context. Returns false after it has said on stderr what
+ * went wrong; the measurement then ends the program.
+ */
+typedef bool (*measure_call)(void *context);
+
+/* One row. A figure that was not taken is negative. */
+struct measure_row {
+    const char *name;
+    double median_us, p99_us; /* nearest rank */
+    double calls_per_s;       /* one after the other, with the measuring's own cost */
+    double gib_per_s;
+};
+
+/* The monotonic clock, nanoseconds. */
+uint64_t measure_now(void);
+
+/*
+ * Does some calls that do not count, then times @call again and again for @seconds, but at least
+ * @least times. Ends the program when a call fails.
+ */
+struct measure_row measure_latency(const char *name, measure_call call, void *context,
+                                   double seconds, unsigned int least);
+
+/* GiB/s of @call, which moves @bytes, for @seconds. Ends the program when a call fails. */
+double measure_rate(measure_call call, void *context, size_t bytes, double seconds);
+
+/* Prints the row on stdout: one JSON object in one line, null for what was not taken. */
+void measure_print(const struct measure_row *row);
+
+/* Ends the program with 1 and a line on stderr, with errno's text when it is not 0. */
+__attribute__((format(printf, 1, 2), noreturn)) void measure_die(const char *format, ...);
+
+#endif
