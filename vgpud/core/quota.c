@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "quota.h"
+
+void vgpu_quota_init(VgpuQuota *quota, VgpuCharge limits)
+{
+    *quota = (VgpuQuota){0};
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        quota->limit[i] = limits.amount[i];
+}
+
+gboolean vgpu_quota_charge(VgpuQuota *quota, VgpuCharge charge)
+{
+    /* What is used is never above the limit, so the difference cannot wrap. */
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        if (charge.amount[i] > quota->limit[i] - quota->used[i])
+            return FALSE;
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        quota->used[i] += charge.amount[i];
+    return TRUE;
+}
+
+void vgpu_quota_uncharge(VgpuQuota *quota, VgpuCharge charge)
+{
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++) {
+        g_assert(charge.amount[i] <= quota->used[i]);
+        quota->used[i] -= charge.amount[i];
+    }
+}
+
+gboolean vgpu_quota_is_empty(const VgpuQuota *quota)
+{
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        if (quota->used[i] != 0)
+            return FALSE;
+    return TRUE;
+}
