@@ -65,6 +65,8 @@ static void test_shows_the_defaults(void **state G_GNUC_UNUSED)
     assert_int_equal(shown->fault_budget, built_in->fault_budget);
     assert_int_equal(shown->fault_window_s, built_in->fault_window_s);
     assert_int_equal(shown->quarantine_s, built_in->quarantine_s);
+    assert_null(shown->legacy_dir);
+    assert_int_equal(shown->legacy_idle_s, built_in->legacy_idle_s);
 }
 
 static void test_names_every_key(void **state G_GNUC_UNUSED)
@@ -77,7 +79,8 @@ static void test_names_every_key(void **state G_GNUC_UNUSED)
         "pools-dir",       "worker-uid-base",
         "worker-groups",   "request-timeout-ms",
         "fault-budget",    "fault-window-s",
-        "quarantine-s",
+        "quarantine-s",    "directory",
+        "idle-s",
     };
     g_autofree char *text = read_file(arguments[1], NULL);
 

@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define GROUP "vgpud"
+#define GROUP  "vgpud"
+#define LEGACY "legacy"
 
 /*
  * Worker uids start outside every range that systemd's "Users, Groups, UIDs and GIDs on systemd
@@ -42,6 +43,7 @@ static VgpuSettings *defaults(void)
     settings->fault_budget = 10;
     settings->fault_window_s = 60;
     settings->quarantine_s = 30;
+    settings->legacy_idle_s = 60;
     return settings;
 }
 
@@ -56,6 +58,7 @@ void vgpu_settings_free(VgpuSettings *settings)
     g_free(settings->worker);
     g_free(settings->socket_group);
     g_free(settings->pools_dir);
+    g_free(settings->legacy_dir);
     g_strfreev(settings->worker_groups);
     g_clear_pointer(&settings->pools, vgpu_pools_free);
     g_free(settings);
@@ -132,6 +135,25 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
            vgpu_key_file_number(file, GROUP, "quarantine-s", 1, 86400, &s->quarantine_s, error);
 }
 
+/* An empty directory is none. */
+static gboolean read_legacy(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
+{
+    static const char *const known[] = {"directory", "idle-s", NULL};
+
+    if (!g_key_file_has_group(file->keys, LEGACY))
+        return TRUE;
+    if (!vgpu_key_file_check(file, LEGACY, known, error) ||
+        !vgpu_key_file_string(file, LEGACY, "directory", &settings->legacy_dir, error) ||
+        !vgpu_key_file_number(file, LEGACY, "idle-s", 1, 86400, &settings->legacy_idle_s, error))
+        return FALSE;
+    if (settings->legacy_dir != NULL && settings->legacy_dir[0] == '\0')
+        g_clear_pointer(&settings->legacy_dir, g_free);
+    if (settings->legacy_dir != NULL && !g_path_is_absolute(settings->legacy_dir))
+        return vgpu_key_file_fail(file, error, LEGACY, "directory", "'%s' is not an absolute path",
+                                  settings->legacy_dir);
+    return TRUE;
+}
+
 VgpuSettings *vgpu_settings_parse(const char *text, gsize length, const char *name, GError **error)
 {
     g_autoptr(VgpuSettings) settings = defaults();
@@ -144,13 +166,15 @@ VgpuSettings *vgpu_settings_parse(const char *text, gsize length, const char *na
     g_autoptr(GKeyFile) keys = file.keys;
     g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
     for (char **group = groups; *group != NULL; group++) {
-        if (!g_str_equal(*group, GROUP)) {
+        if (!g_str_equal(*group, GROUP) && !g_str_equal(*group, LEGACY)) {
             vgpu_key_file_fail(&file, error, *group, NULL,
-                               "there is no such group; known: [vgpud]");
+                               "there is no such group; known: [vgpud], [legacy]");
             return NULL;
         }
     }
-    return read_keys(&file, settings, error) ? g_steal_pointer(&settings) : NULL;
+    if (!read_keys(&file, settings, error) || !read_legacy(&file, settings, error))
+        return NULL;
+    return g_steal_pointer(&settings);
 }
 
 static gboolean add_pool_file(VgpuPools *pools, const char *path, GError **error)

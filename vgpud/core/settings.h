@@ -36,6 +36,9 @@ typedef struct {
     guint fault_window_s;
     guint quarantine_s; /* how long a VM past its budget is kept out */
 
+    char *legacy_dir;    /* one directory in it for each legacy VM; NULL: there are none */
+    guint legacy_idle_s; /* a legacy VM's worker ends after so long without a request */
+
     VgpuPools *pools;
 } VgpuSettings;
 

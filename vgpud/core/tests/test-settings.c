@@ -27,6 +27,7 @@ static void test_defaults(void **state)
     assert_string_equal(settings->worker_groups[0], "video");
     assert_null(settings->socket_group);
     assert_int_equal(settings->request_timeout_ms, 5000);
+    assert_null(settings->legacy_dir);
 }
 
 static void test_values(void **state)
@@ -44,6 +45,18 @@ static void test_values(void **state)
     assert_string_equal(settings->worker_groups[1], "b");
     assert_int_equal(settings->fault_budget, 0);
     assert_string_equal(settings->socket_group, "qemu");
+}
+
+static void test_legacy(void **state)
+{
+    (void)state;
+    g_autoptr(VgpuSettings) with = parse("[legacy]\ndirectory=/srv/vgpu\nidle-s=5\n", NULL);
+    g_autoptr(VgpuSettings) without = parse("[legacy]\ndirectory=\n", NULL);
+
+    assert_string_equal(with->legacy_dir, "/srv/vgpu");
+    assert_int_equal(with->legacy_idle_s, 5);
+    assert_null(without->legacy_dir);
+    assert_int_equal(without->legacy_idle_s, 60);
 }
 
 #define TEN "0123456789"
@@ -70,7 +83,10 @@ static void test_errors_name_the_place(void **state)
          "request-timeout-ms: '0' is not a whole number from 10"},
         {"[vgpud]\nfault-budget=65\n", "fault-budget: '65' is not a whole number from 0 to 64"},
         {"[vgpud]\nworker-uid-base=0\n", "worker-uid-base: '0'"},
-        {"[pools]\n", "vgpud.conf: [pools]: there is no such group; known: [vgpud]"},
+        {"[pools]\n", "vgpud.conf: [pools]: there is no such group; known: [vgpud], [legacy]"},
+        {"[legacy]\ndirectory=srv\n", "[legacy] directory: 'srv' is not an absolute path"},
+        {"[legacy]\nidle-s=0\n", "[legacy] idle-s: '0' is not a whole number from 1 to 86400"},
+        {"[legacy]\nrun-dir=/x\n", "[legacy] run-dir: there is no such key"},
         {"nonsense", "vgpud.conf: "},
     };
 
@@ -141,9 +157,13 @@ static void test_a_missing_file_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
-        cmocka_unit_test(test_longest_run_dir),   cmocka_unit_test(test_errors_name_the_place),
-        cmocka_unit_test(test_pools_of_a_folder), cmocka_unit_test(test_a_missing_file_is_an_error),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_legacy),
+        cmocka_unit_test(test_longest_run_dir),
+        cmocka_unit_test(test_errors_name_the_place),
+        cmocka_unit_test(test_pools_of_a_folder),
+        cmocka_unit_test(test_a_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
