@@ -40,8 +40,13 @@ VgpuBackend *vgpu_backend_open(const char *name, const char *device, GError **er
         return NULL;
 
     VgpuBackend *backend = class->open(device, error);
-    if (backend != NULL)
+    if (backend == NULL)
+        return NULL;
+    if (backend->class == NULL)
         backend->class = class;
+    for (gsize i = 0; i < VGPU_BACKEND_TEXTS; i++)
+        if (backend->info.texts[i] == NULL)
+            backend->info.texts[i] = g_strdup("");
     return backend;
 }
 
@@ -51,6 +56,8 @@ void vgpu_backend_close(VgpuBackend *backend)
         return;
 
     g_free(backend->info.name);
+    for (gsize i = 0; i < VGPU_BACKEND_TEXTS; i++)
+        g_free(backend->info.texts[i]);
     backend->class->close(backend);
 }
 

@@ -9,7 +9,8 @@
  *   open-fail, open-hang   the same while the device is opened
  * and any of
  *   delay=TIME   wait first; TIME is a number and its unit, ms or s: 50ms, 2s
- *   after=N      the first N requests are spared
+ *   after=N      the first N requests are spared; a request is one of protocol 1.0, or a command
+ *                that writes, reads, copies or fills a buffer or launches a kernel
  *   every=N      of the requests behind these, each Nth is struck; 1 when not given
  * It must hold one of the five words or a delay. With an open- word the delay is at opening, and
  * requests are spared; so "after" and "every" mean nothing then and are refused.
@@ -34,10 +35,16 @@ typedef struct {
 
 typedef struct {
     VgpuBackend base;
+    VgpuBackendClass class; /* the null backend's, but for what is struck */
     VgpuBackend *below;
     Fault fault;
     guint64 requests;
 } VgpuFaultBackend;
+
+struct VgpuBackendQueue {
+    VgpuFaultBackend *backend;
+    VgpuBackendQueue *below;
+};
 
 static const struct {
     const char *word;
@@ -147,23 +154,6 @@ static gboolean is_struck(VgpuFaultBackend *backend)
            (number - fault->after) % MAX(1, fault->every) == 0;
 }
 
-static VgpuBackend *fault_open(const char *device, GError **error)
-{
-    Fault fault;
-
-    if (!parse(device, &fault, error))
-        return NULL;
-    if (fault.at_open && strike(&fault, error) != VGPU_ERROR_NONE)
-        return NULL;
-
-    VgpuFaultBackend *backend = g_new0(VgpuFaultBackend, 1);
-    backend->fault = fault;
-    backend->below = vgpu_backend_open("null", "", NULL);
-    backend->base.info = backend->below->info;
-    backend->base.info.name = g_strdup_printf("fault: %s", device);
-    return &backend->base;
-}
-
 static enum vgpu_error fault_vector_add(VgpuBackend *base, guint32 a, guint32 b, guint32 *sum,
                                         GError **error)
 {
@@ -178,12 +168,137 @@ static enum vgpu_error fault_vector_add(VgpuBackend *base, guint32 a, guint32 b,
     return vgpu_backend_vector_add(backend->below, a, b, sum, &elapsed_ns, error);
 }
 
+static enum vgpu_result strike_command(VgpuBackendQueue *queue, GError **error)
+{
+    VgpuFaultBackend *backend = queue->backend;
+
+    if (is_struck(backend) && strike(&backend->fault, error) != VGPU_ERROR_NONE)
+        return VGPU_RESULT_EXECUTION_FAILED;
+    return VGPU_RESULT_OK;
+}
+
+static enum vgpu_result fault_queue_new(VgpuBackend *base, VgpuBackendQueue **queue, GError **error)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+    VgpuBackendQueue *below;
+    enum vgpu_result result = vgpu_null_backend.queue_new(backend->below, &below, error);
+
+    if (result != VGPU_RESULT_OK)
+        return result;
+    *queue = g_new0(VgpuBackendQueue, 1);
+    (*queue)->backend = backend;
+    (*queue)->below = below;
+    return VGPU_RESULT_OK;
+}
+
+static void fault_queue_free(VgpuBackendQueue *queue)
+{
+    vgpu_null_backend.queue_free(queue->below);
+    g_free(queue);
+}
+
+static enum vgpu_result fault_buffer_write(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                           guint64 offset, guint64 length, const void *data,
+                                           VgpuBackendEvent **event, GError **error)
+{
+    enum vgpu_result result = strike_command(queue, error);
+
+    return result != VGPU_RESULT_OK ? result
+                                    : vgpu_null_backend.buffer_write(queue->below, buffer, offset,
+                                                                     length, data, event, error);
+}
+
+static enum vgpu_result fault_buffer_read(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                          guint64 offset, guint64 length, void *data,
+                                          VgpuBackendEvent **event, GError **error)
+{
+    enum vgpu_result result = strike_command(queue, error);
+
+    return result != VGPU_RESULT_OK ? result
+                                    : vgpu_null_backend.buffer_read(queue->below, buffer, offset,
+                                                                    length, data, event, error);
+}
+
+static enum vgpu_result fault_buffer_copy(VgpuBackendQueue *queue, VgpuBackendBuffer *to,
+                                          guint64 to_offset, VgpuBackendBuffer *from,
+                                          guint64 from_offset, guint64 length,
+                                          VgpuBackendEvent **event, GError **error)
+{
+    enum vgpu_result result = strike_command(queue, error);
+
+    return result != VGPU_RESULT_OK
+               ? result
+               : vgpu_null_backend.buffer_copy(queue->below, to, to_offset, from, from_offset,
+                                               length, event, error);
+}
+
+static enum vgpu_result fault_buffer_fill(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                          guint64 offset, guint64 length, const void *pattern,
+                                          gsize size, VgpuBackendEvent **event, GError **error)
+{
+    enum vgpu_result result = strike_command(queue, error);
+
+    return result != VGPU_RESULT_OK
+               ? result
+               : vgpu_null_backend.buffer_fill(queue->below, buffer, offset, length, pattern, size,
+                                               event, error);
+}
+
+static enum vgpu_result fault_launch(VgpuBackendQueue *queue, VgpuBackendKernel *kernel,
+                                     const VgpuBackendLaunch *launch, VgpuBackendEvent **event,
+                                     GError **error)
+{
+    enum vgpu_result result = strike_command(queue, error);
+
+    return result != VGPU_RESULT_OK
+               ? result
+               : vgpu_null_backend.launch(queue->below, kernel, launch, event, error);
+}
+
 static void fault_close(VgpuBackend *base)
 {
     VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
 
     vgpu_backend_close(backend->below);
     g_free(backend);
+}
+
+/* What is not struck goes to the null backend at once. */
+static void set_class(VgpuFaultBackend *backend)
+{
+    backend->class = vgpu_null_backend;
+    backend->class.name = vgpu_fault_backend.name;
+    backend->class.open = vgpu_fault_backend.open;
+    backend->class.close = vgpu_fault_backend.close;
+    backend->class.vector_add = vgpu_fault_backend.vector_add;
+    backend->class.queue_new = fault_queue_new;
+    backend->class.queue_free = fault_queue_free;
+    backend->class.buffer_write = fault_buffer_write;
+    backend->class.buffer_read = fault_buffer_read;
+    backend->class.buffer_copy = fault_buffer_copy;
+    backend->class.buffer_fill = fault_buffer_fill;
+    backend->class.launch = fault_launch;
+    backend->base.class = &backend->class;
+}
+
+static VgpuBackend *fault_open(const char *device, GError **error)
+{
+    Fault fault;
+
+    if (!parse(device, &fault, error))
+        return NULL;
+    if (fault.at_open && strike(&fault, error) != VGPU_ERROR_NONE)
+        return NULL;
+
+    VgpuFaultBackend *backend = g_new0(VgpuFaultBackend, 1);
+    backend->fault = fault;
+    backend->below = vgpu_backend_open("null", "", NULL);
+    backend->base.info = backend->below->info;
+    backend->base.info.name = g_strdup_printf("fault: %s", device);
+    for (gsize i = 0; i < VGPU_BACKEND_TEXTS; i++)
+        backend->base.info.texts[i] = g_strdup(backend->below->info.texts[i]);
+    set_class(backend);
+    return &backend->base;
 }
 
 const VgpuBackendClass vgpu_fault_backend = {

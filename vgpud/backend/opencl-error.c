@@ -81,3 +81,41 @@ gboolean vgpu_opencl_check(cl_int status, const char *what, GError **error)
                 vgpu_opencl_error_name(status), status);
     return FALSE;
 }
+
+enum vgpu_result vgpu_opencl_result(cl_int status, const char *what, GError **error)
+{
+    switch (status) {
+    case CL_SUCCESS:
+        return VGPU_RESULT_OK;
+    case CL_MEM_OBJECT_ALLOCATION_FAILURE:
+    case CL_OUT_OF_HOST_MEMORY:
+    case CL_INVALID_BUFFER_SIZE:
+        return VGPU_RESULT_OUT_OF_MEMORY;
+    case CL_BUILD_PROGRAM_FAILURE:
+    case CL_INVALID_BUILD_OPTIONS:
+    case CL_INVALID_BINARY:
+    case CL_COMPILE_PROGRAM_FAILURE:
+    case CL_LINK_PROGRAM_FAILURE:
+        return VGPU_RESULT_BUILD_FAILED;
+    case CL_COMPILER_NOT_AVAILABLE:
+        return VGPU_RESULT_UNSUPPORTED;
+    case CL_INVALID_PROGRAM_EXECUTABLE:
+    case CL_INVALID_KERNEL_NAME:
+    case CL_INVALID_KERNEL_DEFINITION:
+        return VGPU_RESULT_NO_KERNEL;
+    case CL_INVALID_ARG_INDEX:
+    case CL_INVALID_ARG_VALUE:
+    case CL_INVALID_ARG_SIZE:
+    case CL_INVALID_KERNEL_ARGS:
+        return VGPU_RESULT_BAD_ARGUMENT;
+    case CL_INVALID_WORK_DIMENSION:
+    case CL_INVALID_WORK_GROUP_SIZE:
+    case CL_INVALID_WORK_ITEM_SIZE:
+    case CL_INVALID_GLOBAL_OFFSET:
+    case CL_INVALID_GLOBAL_WORK_SIZE:
+        return VGPU_RESULT_BAD_LAUNCH;
+    default:
+        vgpu_opencl_check(status, what, error);
+        return VGPU_RESULT_EXECUTION_FAILED;
+    }
+}

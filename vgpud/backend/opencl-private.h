@@ -2,10 +2,32 @@
 /* The parts of the OpenCL backend; for its own files and tests. */
 #pragma once
 
-/* 1.2 is what every platform has that is in use; nothing newer is needed here. */
-#define CL_TARGET_OPENCL_VERSION 120
+/*
+ * 1.2 is what every platform has that is in use, and what is called here, but for
+ * clCreateProgramWithIL on devices that say that they have it.
+ */
+#define CL_TARGET_OPENCL_VERSION          210
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS /* clCreateCommandQueue, which 1.2 has */
 #include <CL/cl.h>
 #include <glib.h>
+
+#include "backend.h"
+
+/* The opened device; the program and its kernel are protocol 1.0's. */
+typedef struct {
+    VgpuBackend base;
+    cl_device_id device;
+    cl_context context;
+    cl_command_queue queue;
+    cl_program program;
+    cl_kernel kernel;
+    cl_mem sum;
+    gboolean has_il; /* clCreateProgramWithIL may be called */
+} VgpuOpenclBackend;
+
+struct VgpuBackendQueue {
+    cl_command_queue queue;
+};
 
 /* One device as its driver names it; valid UTF-8 without space around it. */
 typedef struct {
@@ -43,3 +65,76 @@ const char *vgpu_opencl_error_name(cl_int status);
  * TRUE for CL_SUCCESS; else sets @error to "@what: NAME (NUMBER)". @what is the function called.
  */
 gboolean vgpu_opencl_check(cl_int status, const char *what, GError **error);
+
+/*
+ * vgpu_opencl_result:
+ * What the guest is told about an OpenCL status, VGPU_RESULT_OK for CL_SUCCESS. @error is set, as
+ * by vgpu_opencl_check(), where it is the device that failed, not the guest.
+ */
+enum vgpu_result vgpu_opencl_result(cl_int status, const char *what, GError **error);
+
+/* opencl-info.c: fills all but the name, from the device that is open. */
+void vgpu_opencl_fill_info(VgpuOpenclBackend *backend);
+
+/* The callbacks of protocol 2, by file; vgpu_opencl_backend in opencl.c has them all. */
+
+/* opencl-queue.c */
+enum vgpu_result vgpu_opencl_queue_new(VgpuBackend *base, VgpuBackendQueue **queue, GError **error);
+void vgpu_opencl_queue_free(VgpuBackendQueue *queue);
+enum vgpu_result vgpu_opencl_queue_flush(VgpuBackendQueue *queue, GError **error);
+enum vgpu_result vgpu_opencl_barrier(VgpuBackendQueue *queue, VgpuBackendEvent **event,
+                                     GError **error);
+
+/* opencl-event.c: an event is a cl_event. */
+VgpuBackendEvent *vgpu_opencl_event_ref(VgpuBackendEvent *event);
+void vgpu_opencl_event_unref(VgpuBackendEvent *event);
+VgpuBackendProgress vgpu_opencl_event_progress(VgpuBackendEvent *event);
+enum vgpu_result vgpu_opencl_event_notify(VgpuBackendEvent *event, int fd, GError **error);
+enum vgpu_result vgpu_opencl_event_times(VgpuBackendEvent *event, struct vgpu_event_times *times,
+                                         GError **error);
+
+/* opencl-buffer.c: a buffer is a cl_mem. */
+enum vgpu_result vgpu_opencl_buffer_new(VgpuBackend *base, guint64 length,
+                                        VgpuBackendBuffer **buffer, GError **error);
+void vgpu_opencl_buffer_free(VgpuBackendBuffer *buffer);
+enum vgpu_result vgpu_opencl_buffer_write(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                          guint64 offset, guint64 length, const void *data,
+                                          VgpuBackendEvent **event, GError **error);
+enum vgpu_result vgpu_opencl_buffer_read(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                         guint64 offset, guint64 length, void *data,
+                                         VgpuBackendEvent **event, GError **error);
+enum vgpu_result vgpu_opencl_buffer_copy(VgpuBackendQueue *queue, VgpuBackendBuffer *to,
+                                         guint64 to_offset, VgpuBackendBuffer *from,
+                                         guint64 from_offset, guint64 length,
+                                         VgpuBackendEvent **event, GError **error);
+enum vgpu_result vgpu_opencl_buffer_fill(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
+                                         guint64 offset, guint64 length, const void *pattern,
+                                         gsize size, VgpuBackendEvent **event, GError **error);
+
+/* opencl-program.c */
+struct VgpuBackendProgram {
+    VgpuOpenclBackend *backend;
+    cl_program program;
+    enum vgpu_program_kind kind;
+};
+enum vgpu_result vgpu_opencl_program_new(VgpuBackend *base, enum vgpu_program_kind kind,
+                                         const void *bytes, gsize length,
+                                         VgpuBackendProgram **program, GError **error);
+void vgpu_opencl_program_free(VgpuBackendProgram *program);
+enum vgpu_result vgpu_opencl_program_build(VgpuBackendProgram *program, const char *options,
+                                           GError **error);
+enum vgpu_result vgpu_opencl_program_log(VgpuBackendProgram *program, guint8 **log, gsize *length,
+                                         GError **error);
+enum vgpu_result vgpu_opencl_program_binary(VgpuBackendProgram *program, guint8 **binary,
+                                            gsize *length, GError **error);
+
+/* opencl-kernel.c */
+enum vgpu_result vgpu_opencl_kernel_new(VgpuBackendProgram *program, const char *name,
+                                        VgpuBackendKernel **kernel, guint *arguments,
+                                        GError **error);
+void vgpu_opencl_kernel_free(VgpuBackendKernel *kernel);
+enum vgpu_result vgpu_opencl_kernel_argument(VgpuBackendKernel *kernel, guint index,
+                                             const VgpuBackendArgument *argument, GError **error);
+enum vgpu_result vgpu_opencl_launch(VgpuBackendQueue *queue, VgpuBackendKernel *kernel,
+                                    const VgpuBackendLaunch *launch, VgpuBackendEvent **event,
+                                    GError **error);

@@ -16,15 +16,6 @@ static const char program_source[] =
     "    sum[get_global_id(0)] = a + b;\n"
     "}\n";
 
-typedef struct {
-    VgpuBackend base;
-    cl_context context;
-    cl_command_queue queue;
-    cl_program program;
-    cl_kernel kernel;
-    cl_mem sum;
-} VgpuOpenclBackend;
-
 static void opencl_close(VgpuBackend *base)
 {
     VgpuOpenclBackend *backend = (VgpuOpenclBackend *)base;
@@ -90,24 +81,7 @@ static gboolean set_up(VgpuOpenclBackend *backend, cl_device_id device, GError *
     return build(backend, device, error);
 }
 
-static void fill_info(VgpuBackendInfo *info, const VgpuOpenclDevice *device)
-{
-    cl_uint units = 0, clock_mhz = 0;
-    cl_ulong memory = 0;
-
-    clGetDeviceInfo(device->id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(units), &units, NULL);
-    clGetDeviceInfo(device->id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof(clock_mhz), &clock_mhz, NULL);
-    clGetDeviceInfo(device->id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(memory), &memory, NULL);
-    *info = (VgpuBackendInfo){
-        .name = g_strdup_printf("%s: %s", device->platform, device->device),
-        .compute_units = units,
-        .clock_mhz = clock_mhz,
-        .memory_mib = (guint32)MIN(memory >> 20, G_MAXUINT32),
-        .kind = VGPU_BACKEND_OPENCL,
-    };
-}
-
-static gboolean launch(VgpuOpenclBackend *backend, guint32 a, guint32 b, GError **error)
+static gboolean add(VgpuOpenclBackend *backend, guint32 a, guint32 b, GError **error)
 {
     const size_t one = 1;
 
@@ -128,7 +102,7 @@ static enum vgpu_error opencl_vector_add(VgpuBackend *base, guint32 a, guint32 b
 {
     VgpuOpenclBackend *backend = (VgpuOpenclBackend *)base;
 
-    if (!launch(backend, a, b, error) ||
+    if (!add(backend, a, b, error) ||
         !vgpu_opencl_check(clEnqueueReadBuffer(backend->queue, backend->sum, CL_TRUE, 0,
                                                sizeof(*sum), sum, 0, NULL, NULL),
                            "clEnqueueReadBuffer", error))
@@ -163,12 +137,14 @@ static VgpuBackend *opencl_open(const char *selector, GError **error)
 
     const VgpuOpenclDevice *device = devices->pdata[index];
     VgpuOpenclBackend *backend = g_new0(VgpuOpenclBackend, 1);
+    backend->device = device->id;
     if (!set_up(backend, device->id, error) || !try_out(&backend->base, error)) {
         g_prefix_error(error, "\"%s/%s\": ", device->platform, device->device);
         opencl_close(&backend->base);
         return NULL;
     }
-    fill_info(&backend->base.info, device);
+    backend->base.info.name = g_strdup_printf("%s: %s", device->platform, device->device);
+    vgpu_opencl_fill_info(backend);
     return &backend->base;
 }
 
@@ -177,4 +153,28 @@ const VgpuBackendClass vgpu_opencl_backend = {
     .open = opencl_open,
     .close = opencl_close,
     .vector_add = opencl_vector_add,
+    .queue_new = vgpu_opencl_queue_new,
+    .queue_free = vgpu_opencl_queue_free,
+    .queue_flush = vgpu_opencl_queue_flush,
+    .barrier = vgpu_opencl_barrier,
+    .buffer_new = vgpu_opencl_buffer_new,
+    .buffer_free = vgpu_opencl_buffer_free,
+    .buffer_write = vgpu_opencl_buffer_write,
+    .buffer_read = vgpu_opencl_buffer_read,
+    .buffer_copy = vgpu_opencl_buffer_copy,
+    .buffer_fill = vgpu_opencl_buffer_fill,
+    .program_new = vgpu_opencl_program_new,
+    .program_free = vgpu_opencl_program_free,
+    .program_build = vgpu_opencl_program_build,
+    .program_log = vgpu_opencl_program_log,
+    .program_binary = vgpu_opencl_program_binary,
+    .kernel_new = vgpu_opencl_kernel_new,
+    .kernel_free = vgpu_opencl_kernel_free,
+    .kernel_argument = vgpu_opencl_kernel_argument,
+    .launch = vgpu_opencl_launch,
+    .event_ref = vgpu_opencl_event_ref,
+    .event_unref = vgpu_opencl_event_unref,
+    .event_progress = vgpu_opencl_event_progress,
+    .event_notify = vgpu_opencl_event_notify,
+    .event_times = vgpu_opencl_event_times,
 };
