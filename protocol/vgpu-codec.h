@@ -63,6 +63,7 @@ struct vgpu_link_message {
     union {
         struct vgpu_link_hello hello;
         struct vgpu_link_state state;
+        struct vgpu_link_queue queue;
         struct {
             size_t length;
             char text[VGPU_LINK_REFUSE_TEXT_MAX + 1]; /* NUL-terminated; control characters are

@@ -2,6 +2,7 @@
 /* The link's half of the codec: control messages and channel packets. */
 #include "vgpu-codec.h"
 #include "vgpu-bytes.h"
+#include "vgpu-hash.h"
 
 #include <string.h>
 
@@ -25,24 +26,48 @@ static bool valid_identity(uint32_t pool, uint32_t priority)
     return pool >= 'A' && pool <= 'Z' && priority <= VGPU_PRIORITY_HIGH;
 }
 
+static bool valid_queues(const struct vgpu_link_hello *hello)
+{
+    if ((hello->capabilities & VGPU_CAP_QUEUES) == 0)
+        return hello->queues == 0 && hello->shm_size == 0;
+    return vgpu_queue_shm_fits(hello->shm_size, hello->queues);
+}
+
 static bool decode_hello(const uint8_t *p, size_t length, struct vgpu_link_hello *hello)
 {
-    /* A longer HELLO is a newer device's: its version says so, and that is what it is told. */
-    if (length < sizeof(*hello))
+    memset(hello, 0, sizeof(*hello));
+    if (length < 4)
+        return false;
+    hello->link_version = vgpu_get32(p);
+    /* Another version's may be of any length: it is read so far, so that its device can be told. */
+    if (hello->link_version != VGPU_LINK_VERSION)
+        return true;
+    if (length != sizeof(*hello))
         return false;
 
-    hello->link_version = vgpu_get32(p);
     hello->protocol_version = vgpu_get32(p + 4);
     hello->capabilities = vgpu_get32(p + 8);
     hello->pool = vgpu_get32(p + 12);
     hello->priority = vgpu_get32(p + 16);
     hello->vm_id = vgpu_get32(p + 20);
-    hello->reserved[0] = vgpu_get32(p + 24);
-    hello->reserved[1] = vgpu_get32(p + 28);
-    if (hello->link_version != VGPU_LINK_VERSION)
-        return true;
-    return length == sizeof(*hello) && valid_identity(hello->pool, hello->priority) &&
-           hello->reserved[0] == 0 && hello->reserved[1] == 0;
+    hello->queues = vgpu_get32(p + 24);
+    hello->reserved = vgpu_get32(p + 28);
+    hello->shm_size = vgpu_get64(p + 32);
+    hello->protocol_hash = vgpu_get64(p + 40);
+    /* So may another protocol's, in what its words mean. */
+    return hello->protocol_hash != VGPU_PROTOCOL_HASH ||
+           (valid_identity(hello->pool, hello->priority) && valid_queues(hello) &&
+            hello->reserved == 0);
+}
+
+static bool decode_queue(const uint8_t *p, size_t length, struct vgpu_link_queue *queue)
+{
+    if (length != sizeof(*queue))
+        return false;
+
+    queue->index = vgpu_get32(p);
+    queue->reserved = vgpu_get32(p + 4);
+    return queue->index < VGPU_QUEUE_MAX && queue->reserved == 0;
 }
 
 static bool decode_state(const uint8_t *p, size_t length, struct vgpu_link_state *state)
@@ -89,6 +114,8 @@ bool vgpu_link_decode(const void *bytes, size_t length, struct vgpu_link_message
         return length == header;
     case VGPU_LINK_REFUSE:
         return decode_refuse(p + header, length - header, message);
+    case VGPU_LINK_QUEUE:
+        return decode_queue(p + header, length - header, &message->queue);
     }
     return false;
 }
@@ -101,7 +128,16 @@ static void encode_hello(const struct vgpu_link_hello *hello, uint8_t *p)
     vgpu_put32(p + 12, hello->pool);
     vgpu_put32(p + 16, hello->priority);
     vgpu_put32(p + 20, hello->vm_id);
-    vgpu_put64(p + 24, 0);
+    vgpu_put32(p + 24, hello->queues);
+    vgpu_put32(p + 28, hello->reserved);
+    vgpu_put64(p + 32, hello->shm_size);
+    vgpu_put64(p + 40, hello->protocol_hash);
+}
+
+static void encode_queue(const struct vgpu_link_queue *queue, uint8_t *p)
+{
+    vgpu_put32(p, queue->index);
+    vgpu_put32(p + 4, queue->reserved);
 }
 
 static void encode_state(const struct vgpu_link_state *state, uint8_t *p)
@@ -133,6 +169,9 @@ size_t vgpu_link_encode(const struct vgpu_link_message *message, void *bytes, si
     case VGPU_LINK_REFUSE:
         payload = message->refuse.length;
         break;
+    case VGPU_LINK_QUEUE:
+        payload = sizeof(message->queue);
+        break;
     }
     if (payload > VGPU_LINK_MAX_PAYLOAD || header + payload > size)
         return 0;
@@ -147,6 +186,8 @@ size_t vgpu_link_encode(const struct vgpu_link_message *message, void *bytes, si
         encode_state(&message->state, p + header);
     else if (message->type == VGPU_LINK_REFUSE)
         memcpy(p + header, message->refuse.text, payload);
+    else if (message->type == VGPU_LINK_QUEUE)
+        encode_queue(&message->queue, p + header);
     return header + payload;
 }
 

@@ -42,7 +42,7 @@ firmware_wanted=(
 firmware_dirs=(/usr/share/qemu /usr/share/seabios /usr/lib/ipxe/qemu /usr/share/ipxe/qemu)
 
 protocol_files=(
-    "$device_dir"/../protocol/vgpu-{bytes,codec,link,message,names,registers}.h
+    "$device_dir"/../protocol/vgpu-{bytes,codec,hash,link,message,names,queue,registers}.h
     "$device_dir"/../protocol/vgpu-{link-codec,message-codec,names}.c
 )
 

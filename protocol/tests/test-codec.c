@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "vgpu-bytes.h"
+#include "vgpu-hash.h"
 #include "vgpu-codec.h"
 
 /* A well-formed vector add, 40 bytes, and the offsets of its fields. */
@@ -248,6 +249,73 @@ static void test_link_hello_of_another_version(void **state)
     assert_true(vgpu_link_decode(bytes, length, &got));
     assert_int_equal(got.hello.link_version, VGPU_LINK_VERSION + 1);
     vgpu_put32(bytes + 16, VGPU_LINK_VERSION);
+    assert_true(vgpu_link_decode(bytes, length, &got)); /* now it is another protocol's */
+    assert_true(got.hello.protocol_hash == 0);
+    vgpu_put64(bytes + 56, VGPU_PROTOCOL_HASH);
+    assert_false(vgpu_link_decode(bytes, length, &got));
+
+    /* Version 1 was shorter. */
+    vgpu_put32(bytes + 8, 32);
+    vgpu_put32(bytes + 16, 1);
+    assert_true(vgpu_link_decode(bytes, 48, &got));
+    assert_int_equal(got.hello.link_version, 1);
+    vgpu_put32(bytes + 16, VGPU_LINK_VERSION);
+    assert_false(vgpu_link_decode(bytes, 48, &got));
+    vgpu_put32(bytes + 8, 3);
+    assert_false(vgpu_link_decode(bytes, 19, &got));
+}
+
+static void test_link_queues(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t capabilities, queues;
+        uint64_t shm_size;
+        bool valid;
+    } cases[] = {
+        {0, 0, 0, true},
+        {VGPU_CAP_QUEUES, 8, 64 << 20, true},
+        {VGPU_CAP_QUEUES, 1, 65536, true},
+        {VGPU_CAP_QUEUES, 64, VGPU_SHM_SIZE_MAX, true},
+        {VGPU_CAP_QUEUES, 0, 64 << 20, false},
+        {VGPU_CAP_QUEUES, 0, 0, false},
+        {0, 8, 64 << 20, false},
+        {0, 0, 64 << 20, false},
+        {VGPU_CAP_QUEUES, 65, 64 << 20, false},
+        {VGPU_CAP_QUEUES, 0xffffffff, 64 << 20, false},
+        {VGPU_CAP_QUEUES, 8, (64 << 20) + 4096, false}, /* no power of two */
+        {VGPU_CAP_QUEUES, 1, 32768, false},             /* no room for one slot */
+        {VGPU_CAP_QUEUES, 3, 131072, false},            /* nor for three */
+        {VGPU_CAP_QUEUES, 8, 2 * VGPU_SHM_SIZE_MAX, false},
+        {VGPU_CAP_QUEUES, 8, 0, false},
+    };
+    uint8_t bytes[VGPU_LINK_MAX_MESSAGE];
+    struct vgpu_link_message got;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct vgpu_link_message hello = {.type = VGPU_LINK_HELLO,
+                                                .hello = {.link_version = VGPU_LINK_VERSION,
+                                                          .capabilities = cases[i].capabilities,
+                                                          .pool = 'A',
+                                                          .queues = cases[i].queues,
+                                                          .shm_size = cases[i].shm_size,
+                                                          .protocol_hash = VGPU_PROTOCOL_HASH}};
+        size_t length = vgpu_link_encode(&hello, bytes, sizeof(bytes));
+
+        assert_int_equal(vgpu_link_decode(bytes, length, &got), cases[i].valid);
+        if (cases[i].valid)
+            assert_memory_equal(&got.hello, &hello.hello, sizeof(got.hello));
+    }
+
+    struct vgpu_link_message queue = {.type = VGPU_LINK_QUEUE, .queue = {.index = 63}};
+    size_t length = vgpu_link_encode(&queue, bytes, sizeof(bytes));
+    assert_int_equal(length, 24);
+    assert_true(vgpu_link_decode(bytes, length, &got));
+    assert_int_equal(got.queue.index, 63);
+    vgpu_put32(bytes + 16, 64);
+    assert_false(vgpu_link_decode(bytes, length, &got));
+    vgpu_put32(bytes + 16, 0);
+    vgpu_put32(bytes + 20, 1);
     assert_false(vgpu_link_decode(bytes, length, &got));
 }
 
@@ -319,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_link_frames),
         cmocka_unit_test(test_link_values),
         cmocka_unit_test(test_link_hello_of_another_version),
+        cmocka_unit_test(test_link_queues),
         cmocka_unit_test(test_link_refuse_is_safe_to_log),
         cmocka_unit_test(test_channel),
         cmocka_unit_test(test_names),

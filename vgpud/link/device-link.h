@@ -6,12 +6,14 @@
 
 #include <glib.h>
 
+#include "share.h"
 #include "vgpu-codec.h"
 
 typedef struct VgpuDeviceLink VgpuDeviceLink;
 
 typedef struct {
-    /* HELLO came, and its version is ours. Now the first STATE is due. */
+    /* HELLO came, its version and protocol are ours, and so did all of its queues. Now the first
+     * STATE is due. */
     void (*hello)(const struct vgpu_link_hello *hello, gpointer user_data);
     /*
      * The connection is over: @reason is NULL when the peer closed it, else text for the log. The
@@ -30,6 +32,10 @@ VgpuDeviceLink *vgpu_device_link_new(int fd, const VgpuDeviceLinkHandlers *handl
  */
 gboolean vgpu_device_link_send_state(VgpuDeviceLink *link, const struct vgpu_link_state *state);
 gboolean vgpu_device_link_send_channel(VgpuDeviceLink *link, int channel);
+
+/* What the guest and its worker share, once the device has greeted; NULL: it has no queues.
+ * Borrowed: it goes with the link. */
+const VgpuShare *vgpu_device_link_share(const VgpuDeviceLink *link);
 
 void vgpu_device_link_free(VgpuDeviceLink *link);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDeviceLink, vgpu_device_link_free)

@@ -30,6 +30,7 @@ struct VgpuVm {
     guint qemu_source;
     guint quarantine_source;
     VgpuLimiter refusals; /* log lines about peers that were turned away */
+    char *last_reason;    /* why a connection was closed last; NULL: it was not by us */
 };
 
 static void start_worker(VgpuVm *self);
@@ -144,8 +145,9 @@ static void start_worker(VgpuVm *self)
 
     if (!self->greeted || self->worker != NULL || current_error(self) != VGPU_ERROR_NONE)
         return;
-    self->worker = vgpu_worker_process_new(self->session, self->settings, &channel, on_worker_ended,
-                                           self, &error);
+    self->worker =
+        vgpu_worker_process_new(self->session, self->settings, vgpu_device_link_share(self->link),
+                                &channel, on_worker_ended, self, &error);
     if (self->worker == NULL) {
         g_warning("domain '%s': cannot start its worker: %s", self->session->name, error->message);
         count_fault(self);
@@ -183,9 +185,14 @@ static void on_link_closed(const char *reason, gpointer data)
 {
     VgpuVm *self = data;
 
+    /* QEMU comes back every second, and a stale one will be so until its VM is restarted. */
     if (reason != NULL)
-        g_warning("domain '%s': QEMU %d %s; the connection is closed", self->session->name,
-                  (int)self->session->qemu_pid, reason);
+        g_log(G_LOG_DOMAIN,
+              g_strcmp0(reason, self->last_reason) == 0 ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_WARNING,
+              "domain '%s': QEMU %d %s; the connection is closed", self->session->name,
+              (int)self->session->qemu_pid, reason);
+    g_free(self->last_reason);
+    self->last_reason = g_strdup(reason);
     drop_link(self);
 }
 
@@ -299,5 +306,6 @@ void vgpu_vm_free(VgpuVm *self)
         close(self->qemu_pidfd);
     vgpu_session_set_state(self->session, VGPU_SESSION_ENDED);
     vgpu_session_unref(self->session);
+    g_free(self->last_reason);
     g_free(self);
 }

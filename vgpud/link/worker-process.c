@@ -14,6 +14,9 @@
 /* Where the worker finds what it was given. */
 #define CHANNEL_FD 3
 #define PAGE_FD    4
+#define SHM_FD     5 /* the share's descriptors, one behind the other */
+#define QUEUE_FDS  6
+#define AFTER_LAST (QUEUE_FDS + 2 * (int)VGPU_QUEUE_MAX)
 
 struct VgpuWorkerProcess {
     GSubprocess *process;
@@ -68,7 +71,7 @@ static char *group_numbers(char **names)
 }
 
 static char **make_arguments(const VgpuSession *session, const VgpuSettings *settings,
-                             const char *cache_dir, uid_t uid)
+                             const VgpuShare *share, const char *cache_dir, uid_t uid)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 
@@ -91,6 +94,12 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
     ADD("--cache-dir", "%s", cache_dir);
     ADD("--channel-fd", "%d", CHANNEL_FD);
     ADD("--page-fd", "%d", PAGE_FD);
+    if (share != NULL) {
+        ADD("--queues", "%u", vgpu_share_queues(share));
+        ADD("--shm-size", "%" G_GUINT64_FORMAT, vgpu_share_size(share));
+        ADD("--shm-fd", "%d", SHM_FD);
+        ADD("--queue-fds", "%d", QUEUE_FDS);
+    }
 #undef ADD
     return g_strv_builder_end(builder);
 }
@@ -120,23 +129,37 @@ static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
     self->ended(clean, how, self->user_data); /* frees self */
 }
 
-static GSubprocess *spawn(const VgpuSession *session, char **arguments, int channel, GError **error)
+/* The worker finds what @fd is at @target. */
+static gboolean hand_over(GSubprocessLauncher *launcher, int fd, int target, GError **error)
+{
+    /* Beyond all targets, so that none is in the way of another. */
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, AFTER_LAST);
+
+    if (copy < 0)
+        return fail(error, "cannot hand over a descriptor");
+    g_subprocess_launcher_take_fd(launcher, copy, target);
+    return TRUE;
+}
+
+static GSubprocess *spawn(const VgpuSession *session, const VgpuShare *share, char **arguments,
+                          int channel, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
-    int page = fcntl(session->page_fd, F_DUPFD_CLOEXEC, 3);
+    guint shared = share != NULL ? 1 + 2 * vgpu_share_queues(share) : 0;
 
-    if (page < 0) {
-        fail(error, "cannot hand over the accounting page");
-        close(channel);
+    if (!hand_over(launcher, channel, CHANNEL_FD, error) ||
+        !hand_over(launcher, session->page_fd, PAGE_FD, error))
         return NULL;
+    for (guint i = 0; i < shared; i++) {
+        if (!hand_over(launcher, vgpu_share_descriptors(share)[i], SHM_FD + (int)i, error))
+            return NULL;
     }
-    g_subprocess_launcher_take_fd(launcher, channel, CHANNEL_FD);
-    g_subprocess_launcher_take_fd(launcher, page, PAGE_FD);
     return g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments, error);
 }
 
 VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
-                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
+                                           const VgpuShare *share, int *channel,
+                                           VgpuWorkerEnded ended, gpointer user_data,
                                            GError **error)
 {
     uid_t uid = settings->worker_uid_base + session->vm_id;
@@ -150,8 +173,9 @@ VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const Vgp
         return NULL;
     }
 
-    g_auto(GStrv) arguments = make_arguments(session, settings, cache_dir, uid);
-    g_autoptr(GSubprocess) process = spawn(session, arguments, pair[1], error);
+    g_auto(GStrv) arguments = make_arguments(session, settings, share, cache_dir, uid);
+    g_autoptr(GSubprocess) process = spawn(session, share, arguments, pair[1], error);
+    close(pair[1]);
     if (process == NULL) {
         close(pair[0]);
         return NULL;

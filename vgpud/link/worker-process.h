@@ -9,6 +9,7 @@
 
 #include "session.h"
 #include "settings.h"
+#include "share.h"
 
 typedef struct VgpuWorkerProcess VgpuWorkerProcess;
 
@@ -21,10 +22,12 @@ typedef void (*VgpuWorkerEnded)(gboolean clean, const char *how, gpointer user_d
 /*
  * vgpu_worker_process_new:
  * Starts a worker for @session on its member, and gives the other end of its channel in @channel,
- * owned by the caller. Returns NULL with @error set.
+ * owned by the caller. @share, a complete one, is handed to the worker, which gets descriptors of
+ * its own; NULL: the device has no queues. Returns NULL with @error set.
  */
 VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
-                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
+                                           const VgpuShare *share, int *channel,
+                                           VgpuWorkerEnded ended, gpointer user_data,
                                            GError **error);
 
 pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *worker);

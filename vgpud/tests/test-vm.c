@@ -21,6 +21,7 @@
 
 #include "settings.h"
 #include "vgpu-codec.h"
+#include "vgpu-hash.h"
 #include "vm.h"
 
 #define UUID     "0b4c2a7e-1111-4222-8333-123456789abc"
@@ -186,9 +187,11 @@ static void expect_channel(Fixture *fixture)
 /* QEMU connects and says HELLO. */
 static void greet(Fixture *fixture)
 {
-    const struct vgpu_link_message hello = {
-        .type = VGPU_LINK_HELLO,
-        .hello = {.link_version = VGPU_LINK_VERSION, .pool = 'A', .vm_id = 7}};
+    const struct vgpu_link_message hello = {.type = VGPU_LINK_HELLO,
+                                            .hello = {.link_version = VGPU_LINK_VERSION,
+                                                      .pool = 'A',
+                                                      .vm_id = 7,
+                                                      .protocol_hash = VGPU_PROTOCOL_HASH}};
     guint8 bytes[VGPU_LINK_MAX_MESSAGE];
     gsize length = vgpu_link_encode(&hello, bytes, sizeof(bytes));
 

@@ -12,6 +12,7 @@
 #include "qemu/module.h"
 
 #include "trace.h"
+#include "vgpu-hash.h"
 #include "vgpu-stub.h"
 
 const char *vgpu_stub_name(VgpuStub *s)
@@ -104,6 +105,7 @@ static void vgpu_stub_realize(PCIDevice *pci, Error **errp)
         .pool = s->pool,
         .priority = s->priority,
         .vm_id = s->vm_id,
+        .protocol_hash = VGPU_PROTOCOL_HASH,
     };
 
     error_setg(&s->migration_blocker,

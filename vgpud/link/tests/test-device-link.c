@@ -9,76 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "device-link.h"
+#include "link-fixture.h"
 #include "vgpu-bytes.h"
-
-typedef struct {
-    VgpuDeviceLink *link;
-    int peer; /* QEMU's end */
-    guint greetings;
-    struct vgpu_link_hello hello;
-    gboolean closed;
-    char *reason;
-} Fixture;
-
-static void on_hello(const struct vgpu_link_hello *hello, gpointer data)
-{
-    Fixture *fixture = data;
-
-    fixture->greetings++;
-    fixture->hello = *hello;
-}
-
-static void on_closed(const char *reason, gpointer data)
-{
-    Fixture *fixture = data;
-
-    fixture->closed = TRUE;
-    fixture->reason = g_strdup(reason);
-    g_clear_pointer(&fixture->link, vgpu_device_link_free);
-}
-
-static int set_up(void **state)
-{
-    static const VgpuDeviceLinkHandlers handlers = {on_hello, on_closed};
-    Fixture *fixture = g_new0(Fixture, 1);
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
-        return -1;
-    fixture->peer = pair[1];
-    fixture->link = vgpu_device_link_new(pair[0], &handlers, fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    Fixture *fixture = *state;
-
-    g_clear_pointer(&fixture->link, vgpu_device_link_free);
-    close(fixture->peer);
-    g_free(fixture->reason);
-    g_free(fixture);
-    return 0;
-}
-
-static gsize put_hello(guint8 *bytes, guint32 version)
-{
-    const struct vgpu_link_message message = {
-        .type = VGPU_LINK_HELLO,
-        .hello = {.link_version = version, .pool = 'A', .priority = 2, .vm_id = 5}};
-
-    return vgpu_link_encode(&message, bytes, VGPU_LINK_MAX_MESSAGE);
-}
-
-/* Sends and lets the link handle what came. */
-static void deliver(Fixture *fixture, const void *bytes, gsize length)
-{
-    assert_int_equal(send(fixture->peer, bytes, length, MSG_NOSIGNAL), length);
-    while (g_main_context_iteration(NULL, FALSE))
-        ;
-}
+#include "vgpu-hash.h"
 
 static void test_hello(void **state)
 {
@@ -102,14 +35,6 @@ static void test_hello_byte_by_byte(void **state)
         deliver(fixture, bytes + i, 1);
     }
     assert_int_equal(fixture->greetings, 1);
-}
-
-static void assert_closed(Fixture *fixture, const char *expected)
-{
-    assert_true(fixture->closed);
-    assert_non_null(fixture->reason);
-    if (strstr(fixture->reason, expected) == NULL)
-        fail_msg("'%s' is not in '%s'", expected, fixture->reason);
 }
 
 static void test_garbage(void **state)
@@ -149,19 +74,43 @@ static void test_vgpuds_own_message(void **state)
     assert_closed(*state, "malformed");
 }
 
+/* Both the log and QEMU are told the same, and QEMU what to do. */
+static void assert_refused(Fixture *fixture)
+{
+    guint8 bytes[VGPU_LINK_MAX_MESSAGE];
+    struct vgpu_link_message message;
+    gssize got = recv(fixture->peer, bytes, sizeof(bytes), 0);
+
+    assert_true(vgpu_link_decode(bytes, (gsize)got, &message));
+    assert_int_equal(message.type, VGPU_LINK_REFUSE);
+    assert_non_null(strstr(message.refuse.text, fixture->reason));
+    assert_non_null(strstr(message.refuse.text, "restart the VM"));
+    assert_int_equal(recv(fixture->peer, bytes, sizeof(bytes), 0), 0);
+}
+
 static void test_another_version_is_told(void **state)
 {
     Fixture *fixture = *state;
     guint8 bytes[VGPU_LINK_MAX_MESSAGE];
-    struct vgpu_link_message message;
 
     deliver(fixture, bytes, put_hello(bytes, VGPU_LINK_VERSION + 1));
-    assert_closed(fixture, "this QEMU version 2");
-    gssize got = recv(fixture->peer, bytes, sizeof(bytes), 0);
-    assert_true(vgpu_link_decode(bytes, (gsize)got, &message));
-    assert_int_equal(message.type, VGPU_LINK_REFUSE);
-    assert_string_equal(message.refuse.text, fixture->reason);
-    assert_int_equal(recv(fixture->peer, bytes, sizeof(bytes), 0), 0);
+    assert_closed(fixture, "speaks version 3 of the device link, vgpud version 2");
+    assert_refused(fixture);
+}
+
+static void test_another_protocol_is_told(void **state)
+{
+    Fixture *fixture = *state;
+    guint8 bytes[VGPU_LINK_MAX_MESSAGE];
+    gsize length = put_hello(bytes, VGPU_LINK_VERSION);
+    g_autofree char *ours =
+        g_strdup_printf("vgpud with %016" G_GINT64_MODIFIER "x", (guint64)VGPU_PROTOCOL_HASH);
+
+    vgpu_put64(bytes + 56, 0x1234);
+    deliver(fixture, bytes, length);
+    assert_closed(fixture, "protocol 0000000000001234");
+    assert_closed(fixture, ours);
+    assert_refused(fixture);
 }
 
 static void test_end_of_file(void **state)
@@ -209,7 +158,7 @@ static void test_a_peer_that_does_not_read(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_hello),
         TEST(test_hello_byte_by_byte),
@@ -218,6 +167,7 @@ int main(void)
         TEST(test_too_long_a_message),
         TEST(test_vgpuds_own_message),
         TEST(test_another_version_is_told),
+        TEST(test_another_protocol_is_told),
         TEST(test_end_of_file),
         TEST(test_a_descriptor_travels),
         TEST(test_a_peer_that_does_not_read),
