@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Sessions: who owns a queue, and what its worker knows about that. */
+#include <linux/jiffies.h>
+#include <linux/poll.h>
+#include <linux/random.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include "vgpu.h"
+
+/* How long a worker may take to answer a new number, and how many numbers it is offered: one that
+ * has just started takes the first that it finds for another worker's. */
+#define VGPU_ANSWER_JIFFIES  HZ
+#define VGPU_ANSWER_ATTEMPTS 5
+
+/* A sleeper looks by itself from time to time. Only while open() waits for an answer. */
+#define VGPU_LOOK_JIFFIES msecs_to_jiffies(10)
+
+static void vgpu_ring(struct vgpu_queue *queue)
+{
+    writel(1, queue->vgpu->doorbells + queue->index * VGPU_DOORBELL_STRIDE);
+}
+
+/* state_lock is held. */
+static void vgpu_session_lose(struct vgpu_queue *queue)
+{
+    queue->active = false;
+    queue->lost = true;
+    WRITE_ONCE(vgpu_guest_page(queue)->lost, 1);
+    wake_up_all(&queue->wait);
+}
+
+/* state_lock is held. `lost` stays 1 in an unowned slot: the next driver knows by it that the slot
+ * was in use. */
+static void vgpu_session_end(struct vgpu_queue *queue)
+{
+    struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
+
+    queue->active = false;
+    queue->ending = true;
+    WRITE_ONCE(guest->lost, 1);
+    virt_store_release(&guest->session, 0);
+    vgpu_ring(queue);
+}
+
+void vgpu_sessions_init(struct vgpu *vgpu)
+{
+    unsigned int i;
+
+    vgpu->generation = vgpu_read(vgpu, VGPU_REG_QUEUE_GENERATION);
+    for (i = 0; i < vgpu->count; i++) {
+        struct vgpu_queue *queue = &vgpu->queues[i];
+        struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
+
+        queue->session = get_random_u32();
+        queue->generation = vgpu->generation;
+        /* Memory that nobody has had yet is zero, and is not to be touched without need: the host
+         * would have to provide it. */
+        queue->dirty = memchr_inv(guest, 0, VGPU_QUEUE_PAGE) != NULL;
+        queue->ending = queue->dirty && READ_ONCE(vgpu_host_page(queue)->session) != 0;
+        if (READ_ONCE(guest->session) != 0) {
+            spin_lock_irq(&vgpu->state_lock);
+            vgpu_session_end(queue);
+            spin_unlock_irq(&vgpu->state_lock);
+        }
+    }
+}
+
+void vgpu_sessions_refresh(struct vgpu *vgpu)
+{
+    unsigned long flags;
+    unsigned int i;
+    u32 generation;
+
+    spin_lock_irqsave(&vgpu->state_lock, flags);
+    generation = vgpu_read(vgpu, VGPU_REG_QUEUE_GENERATION);
+    if (generation != vgpu->generation) {
+        vgpu->generation = generation;
+        for (i = 0; i < vgpu->count; i++) {
+            struct vgpu_queue *queue = &vgpu->queues[i];
+
+            queue->ending = false;
+            if (queue->active)
+                vgpu_session_lose(queue);
+            else
+                wake_up_all(&queue->wait);
+        }
+    }
+    spin_unlock_irqrestore(&vgpu->state_lock, flags);
+}
+
+void vgpu_sessions_end_all(struct vgpu *vgpu)
+{
+    unsigned long flags;
+    unsigned int i;
+
+    spin_lock_irqsave(&vgpu->state_lock, flags);
+    for (i = 0; i < vgpu->count; i++) {
+        struct vgpu_queue *queue = &vgpu->queues[i];
+
+        if (queue->active) {
+            vgpu_session_lose(queue);
+            vgpu_session_end(queue);
+        }
+    }
+    spin_unlock_irqrestore(&vgpu->state_lock, flags);
+    /* Those who wait without a session, too. */
+    for (i = 0; i < vgpu->count; i++)
+        wake_up_all(&vgpu->queues[i].wait);
+}
+
+__poll_t vgpu_session_poll(struct vgpu_queue *queue, u32 *tail)
+{
+    struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
+    __poll_t mask = 0;
+    u32 made;
+
+    /* Even if there is something already: epoll with EPOLLET does not ask again before it hears of
+     * the next one. Real barriers also in a kernel for one CPU: the host has others. */
+    WRITE_ONCE(guest->parked, 1);
+    virt_mb();
+    made = virt_load_acquire(&vgpu_host_page(queue)->completion_tail);
+    if (made != READ_ONCE(guest->completion_head))
+        mask |= EPOLLIN | EPOLLRDNORM;
+    if (READ_ONCE(queue->lost))
+        mask |= EPOLLERR | EPOLLHUP;
+    if (tail)
+        *tail = made;
+    return mask;
+}
+
+/* Whether there is nothing to wait for any more: the worker's number is @session, or it has been
+ * lost, or the device is gone. */
+static bool vgpu_session_settled(struct vgpu_queue *queue, u32 session)
+{
+    bool settled = true;
+    int token;
+
+    if (vgpu_enter(queue->vgpu, &token)) {
+        WRITE_ONCE(vgpu_guest_page(queue)->parked, 1);
+        virt_mb();
+        settled = virt_load_acquire(&vgpu_host_page(queue)->session) == session ||
+                  READ_ONCE(queue->lost) || (session == 0 && !READ_ONCE(queue->ending));
+        vgpu_exit(token);
+    }
+    return settled;
+}
+
+/* Waits until the worker's number is @session. Returns 0 when it is or when there is nothing to
+ * wait for, -ETIMEDOUT, -ERESTARTSYS. */
+static int vgpu_session_await(struct vgpu_queue *queue, u32 session)
+{
+    unsigned long end = jiffies + VGPU_ANSWER_JIFFIES;
+    long left;
+
+    do {
+        left = wait_event_interruptible_timeout(queue->wait, vgpu_session_settled(queue, session),
+                                                VGPU_LOOK_JIFFIES);
+        if (left < 0)
+            return left;
+    } while (left == 0 && time_before(jiffies, end));
+    return left > 0 ? 0 : -ETIMEDOUT;
+}
+
+/* What the former owner left is nobody's to see. The host does not touch the slot now, but for its
+ * own page, which it empties itself. */
+static void vgpu_session_clean(struct vgpu_queue *queue)
+{
+    void *slot = vgpu_guest_page(queue);
+    u64 offset, size = queue->vgpu->slot_size;
+
+    memset(slot, 0, VGPU_QUEUE_PAGE);
+    if (!queue->dirty)
+        return;
+    for (offset = VGPU_QUEUE_COMMANDS; offset < size; offset += SZ_1M) {
+        memset(slot + offset, 0, min_t(u64, SZ_1M, size - offset));
+        cond_resched();
+    }
+}
+
+/* Makes an unowned queue ready for a new session. */
+static int vgpu_session_prepare(struct vgpu_queue *queue)
+{
+    struct vgpu *vgpu = queue->vgpu;
+    bool ending, worker;
+    int token, error;
+
+    if (!vgpu_enter(vgpu, &token))
+        return -ENODEV;
+    vgpu_sessions_refresh(vgpu);
+    vgpu_exit(token);
+
+    spin_lock_irq(&vgpu->state_lock);
+    worker = vgpu->generation != 0;
+    ending = queue->ending;
+    queue->lost = false;
+    spin_unlock_irq(&vgpu->state_lock);
+    if (!worker)
+        return -ENODEV;
+    if (ending) {
+        /* One that does not answer in time gets the new number nevertheless. */
+        error = vgpu_session_await(queue, 0);
+        if (error == -ERESTARTSYS)
+            return error;
+    }
+
+    if (!vgpu_enter(vgpu, &token))
+        return -ENODEV;
+    vgpu_session_clean(queue);
+    queue->dirty = true;
+    vgpu_exit(token);
+    return 0;
+}
+
+/* Offers the worker a new number. Returns 0 when it has taken it, -ENODEV: no worker or no device,
+ * -ETIMEDOUT, -EAGAIN: the worker has just changed, -ERESTARTSYS. */
+static int vgpu_session_offer(struct vgpu_queue *queue)
+{
+    struct vgpu *vgpu = queue->vgpu;
+    int token, error;
+
+    if (!vgpu_enter(vgpu, &token))
+        return -ENODEV;
+    vgpu_sessions_refresh(vgpu);
+    spin_lock_irq(&vgpu->state_lock);
+    if (vgpu->generation != 0) {
+        if (++queue->session == 0)
+            queue->session = 1;
+        queue->generation = vgpu->generation;
+        queue->active = true;
+        queue->lost = false;
+        queue->ending = false;
+        WRITE_ONCE(vgpu_guest_page(queue)->lost, 0);
+        virt_store_release(&vgpu_guest_page(queue)->session, queue->session);
+        vgpu_ring(queue);
+    }
+    error = queue->active ? 0 : -ENODEV;
+    spin_unlock_irq(&vgpu->state_lock);
+    vgpu_exit(token);
+    if (error == 0)
+        error = vgpu_session_await(queue, queue->session);
+    if (error != 0)
+        return error;
+
+    if (!vgpu_enter(vgpu, &token))
+        return -ENODEV;
+    /* Nobody sleeps here yet: what the waiting has left is in the way of a busy owner. */
+    WRITE_ONCE(vgpu_guest_page(queue)->parked, 0);
+    vgpu_exit(token);
+    return READ_ONCE(queue->lost) ? -EAGAIN : 0;
+}
+
+static int vgpu_session_begin(struct vgpu_queue *queue)
+{
+    int error, attempt;
+
+    error = vgpu_session_prepare(queue);
+    if (error)
+        return error;
+    for (attempt = 0; attempt < VGPU_ANSWER_ATTEMPTS; attempt++) {
+        error = vgpu_session_offer(queue);
+        if (error != -EAGAIN && error != -ETIMEDOUT)
+            return error;
+    }
+    return -EIO;
+}
+
+struct vgpu_queue *vgpu_session_take(struct vgpu *vgpu)
+{
+    struct vgpu_queue *queue = NULL;
+    unsigned int i;
+    int error;
+
+    mutex_lock(&vgpu->lock);
+    /* One whose former session is still being ended only if there is no other. */
+    for (i = 0; i < vgpu->count; i++) {
+        struct vgpu_queue *candidate = &vgpu->queues[i];
+
+        if (!candidate->taken && (!queue || (queue->ending && !candidate->ending)))
+            queue = candidate;
+    }
+    if (queue)
+        queue->taken = true;
+    mutex_unlock(&vgpu->lock);
+    if (!queue)
+        return ERR_PTR(-EBUSY);
+
+    error = vgpu_session_begin(queue);
+    if (error) {
+        vgpu_session_give_back(queue);
+        return ERR_PTR(error);
+    }
+    return queue;
+}
+
+void vgpu_session_give_back(struct vgpu_queue *queue)
+{
+    struct vgpu *vgpu = queue->vgpu;
+    int token;
+
+    if (vgpu_enter(vgpu, &token)) {
+        spin_lock_irq(&vgpu->state_lock);
+        /* Also one that is lost: the number must not stay there for the next worker. */
+        if (queue->active)
+            vgpu_session_end(queue);
+        else
+            virt_store_release(&vgpu_guest_page(queue)->session, 0);
+        spin_unlock_irq(&vgpu->state_lock);
+        vgpu_exit(token);
+    }
+
+    mutex_lock(&vgpu->lock);
+    queue->taken = false;
+    mutex_unlock(&vgpu->lock);
+}
