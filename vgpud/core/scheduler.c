@@ -60,6 +60,22 @@ static void charge(VgpuSchedulerClient *client, guint64 elapsed)
     client->remainder = share % client->weight;
 }
 
+/*
+ * The level's time goes with the least that somebody has had who wants the device; alone, the
+ * holder goes with it.
+ */
+static void keep_up(VgpuSchedulerLevel *level, VgpuSchedulerClient *holder)
+{
+    const VgpuHeapEntry *first = vgpu_heap_first(&level->waiting);
+
+    if (first == NULL) {
+        holder->virtual_ns = MAX(holder->virtual_ns, level->virtual_ns);
+        return;
+    }
+    const guint64 least = MIN(holder->virtual_ns, vgpu_scheduler_client_of(first)->virtual_ns);
+    level->virtual_ns = MAX(level->virtual_ns, least);
+}
+
 static VgpuFloorUse use_of(const VgpuScheduler *s, guint priority)
 {
     if (s->holder != NULL && s->holder->priority == priority)
@@ -87,7 +103,7 @@ static void advance(VgpuScheduler *s, guint64 now_ns)
         else if (holds)
             charge(s->holder, elapsed);
         if (holds)
-            s->holder->virtual_ns = MAX(s->holder->virtual_ns, level->virtual_ns);
+            keep_up(level, s->holder);
     }
 }
 
@@ -232,6 +248,8 @@ VgpuOrder vgpu_scheduler_configure(VgpuScheduler *s, const VgpuSchedulerSettings
 {
     advance(s, now_ns);
     set_settings(s, settings);
+    if (s->holder != NULL && settings->floor_percent[s->holder->priority] == 0)
+        s->repaid = FALSE;
     for (guint i = 0; i < VGPU_PRIORITY_COUNT; i++) {
         VgpuHeap old = s->levels[i].waiting;
 
