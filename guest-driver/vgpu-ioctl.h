@@ -21,11 +21,12 @@
  * of the host and the `completion_head` that the program has published, then gives that
  * completion_tail (a __u32).
  *     EAGAIN  O_NONBLOCK, and there is none; `parked` is set, so poll() will tell of the next one
- *     EIO     the session is lost: its worker is gone, or the machine has been suspended. Close.
+ *     EIO     the session is lost: its worker is gone, or the machine has been suspended; or it is
+ *             broken, as the host's `broken` says. Close.
  *     ENODEV  the device is gone
  *
  * poll(), also edge-triggered: EPOLLIN with completions; EPOLLERR | EPOLLHUP when the session is
- * lost or the device is gone.
+ * lost or broken or the device is gone.
  */
 #ifndef VGPU_IOCTL_H
 #define VGPU_IOCTL_H

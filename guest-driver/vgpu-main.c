@@ -28,14 +28,17 @@ DEFINE_STATIC_SRCU(vgpu_srcu);
 bool vgpu_enter(struct vgpu *vgpu, int *token)
 {
     *token = srcu_read_lock(&vgpu_srcu);
-    if (!READ_ONCE(vgpu->gone))
+    if (!READ_ONCE(vgpu->gone)) {
+        __release(&vgpu_srcu); /* sparse cannot follow a lock that a function may return with */
         return true;
+    }
     srcu_read_unlock(&vgpu_srcu, *token);
     return false;
 }
 
 void vgpu_exit(int token)
 {
+    __acquire(&vgpu_srcu);
     srcu_read_unlock(&vgpu_srcu, token);
 }
 

@@ -9,13 +9,14 @@
 
 #include "vgpu.h"
 
-/* How long a worker may take to answer a new number, and how many numbers it is offered: one that
- * has just started takes the first that it finds for another worker's. */
+/* How long a worker may take to answer a new number, and how many numbers it is offered: the worker
+ * may change meanwhile. */
 #define VGPU_ANSWER_JIFFIES  HZ
 #define VGPU_ANSWER_ATTEMPTS 5
 
-/* A sleeper looks by itself from time to time. Only while open() waits for an answer. */
-#define VGPU_LOOK_JIFFIES msecs_to_jiffies(10)
+/* At the end of the guest's page, behind the struct: not 0 once the slot has had an owner, so that
+ * the next driver or kernel knows. */
+#define VGPU_USED_MARK (VGPU_QUEUE_PAGE - 4)
 
 static void vgpu_ring(struct vgpu_queue *queue)
 {
@@ -31,8 +32,7 @@ static void vgpu_session_lose(struct vgpu_queue *queue)
     wake_up_all(&queue->wait);
 }
 
-/* state_lock is held. `lost` stays 1 in an unowned slot: the next driver knows by it that the slot
- * was in use. */
+/* state_lock is held. */
 static void vgpu_session_end(struct vgpu_queue *queue)
 {
     struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
@@ -112,6 +112,7 @@ void vgpu_sessions_end_all(struct vgpu *vgpu)
 
 __poll_t vgpu_session_poll(struct vgpu_queue *queue, u32 *tail)
 {
+    const struct vgpu_queue_host *host = vgpu_host_page(queue);
     struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
     __poll_t mask = 0;
     u32 made;
@@ -120,10 +121,10 @@ __poll_t vgpu_session_poll(struct vgpu_queue *queue, u32 *tail)
      * the next one. Real barriers also in a kernel for one CPU: the host has others. */
     WRITE_ONCE(guest->parked, 1);
     virt_mb();
-    made = virt_load_acquire(&vgpu_host_page(queue)->completion_tail);
+    made = virt_load_acquire(&host->completion_tail);
     if (made != READ_ONCE(guest->completion_head))
         mask |= EPOLLIN | EPOLLRDNORM;
-    if (READ_ONCE(queue->lost))
+    if (READ_ONCE(queue->lost) || READ_ONCE(host->broken))
         mask |= EPOLLERR | EPOLLHUP;
     if (tail)
         *tail = made;
@@ -138,8 +139,6 @@ static bool vgpu_session_settled(struct vgpu_queue *queue, u32 session)
     int token;
 
     if (vgpu_enter(queue->vgpu, &token)) {
-        WRITE_ONCE(vgpu_guest_page(queue)->parked, 1);
-        virt_mb();
         settled = virt_load_acquire(&vgpu_host_page(queue)->session) == session ||
                   READ_ONCE(queue->lost) || (session == 0 && !READ_ONCE(queue->ending));
         vgpu_exit(token);
@@ -147,20 +146,14 @@ static bool vgpu_session_settled(struct vgpu_queue *queue, u32 session)
     return settled;
 }
 
-/* Waits until the worker's number is @session. Returns 0 when it is or when there is nothing to
- * wait for, -ETIMEDOUT, -ERESTARTSYS. */
+/* Waits until the worker's number is @session, for which it interrupts without being asked. Returns
+ * 0 when it is or when there is nothing to wait for, -ETIMEDOUT, -ERESTARTSYS. */
 static int vgpu_session_await(struct vgpu_queue *queue, u32 session)
 {
-    unsigned long end = jiffies + VGPU_ANSWER_JIFFIES;
-    long left;
+    long left = wait_event_interruptible_timeout(queue->wait, vgpu_session_settled(queue, session),
+                                                 VGPU_ANSWER_JIFFIES);
 
-    do {
-        left = wait_event_interruptible_timeout(queue->wait, vgpu_session_settled(queue, session),
-                                                VGPU_LOOK_JIFFIES);
-        if (left < 0)
-            return left;
-    } while (left == 0 && time_before(jiffies, end));
-    return left > 0 ? 0 : -ETIMEDOUT;
+    return left > 0 ? 0 : left < 0 ? left : -ETIMEDOUT;
 }
 
 /* What the former owner left is nobody's to see. The host does not touch the slot now, but for its
@@ -171,6 +164,7 @@ static void vgpu_session_clean(struct vgpu_queue *queue)
     u64 offset, size = queue->vgpu->slot_size;
 
     memset(slot, 0, VGPU_QUEUE_PAGE);
+    *(u32 *)(slot + VGPU_USED_MARK) = 1;
     if (!queue->dirty)
         return;
     for (offset = VGPU_QUEUE_COMMANDS; offset < size; offset += SZ_1M) {
@@ -240,15 +234,11 @@ static int vgpu_session_offer(struct vgpu_queue *queue)
     vgpu_exit(token);
     if (error == 0)
         error = vgpu_session_await(queue, queue->session);
-    if (error != 0)
-        return error;
-
-    if (!vgpu_enter(vgpu, &token))
+    if (error == 0 && READ_ONCE(vgpu->gone))
         return -ENODEV;
-    /* Nobody sleeps here yet: what the waiting has left is in the way of a busy owner. */
-    WRITE_ONCE(vgpu_guest_page(queue)->parked, 0);
-    vgpu_exit(token);
-    return READ_ONCE(queue->lost) ? -EAGAIN : 0;
+    if (error == 0 && READ_ONCE(queue->lost))
+        return -EAGAIN;
+    return error;
 }
 
 static int vgpu_session_begin(struct vgpu_queue *queue)
