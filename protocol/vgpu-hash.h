@@ -4,6 +4,6 @@
 #define VGPU_HASH_H
 
 /* The device says it in HELLO; vgpud refuses one that was built with another protocol. */
-#define VGPU_PROTOCOL_HASH 0x396f5f5dc581c2d8ull
+#define VGPU_PROTOCOL_HASH 0x455f0ea192d51365ull
 
 #endif

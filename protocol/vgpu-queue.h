@@ -21,8 +21,16 @@
  *
  * Waking up. A consumer that has found nothing for a while stores 1 in its `parked` word, passes a
  * full barrier, looks once more and sleeps. A producer publishes its index, passes a full barrier,
- * and exchanges the word with 0: if it was 1, it wakes the consumer, the worker by the queue's
- * doorbell, the guest by the queue's interrupt. A busy queue costs no exit and no wake-up.
+ * and exchanges the word with 0 (it may look first): if it was not 0, it wakes the consumer, the
+ * worker by the queue's doorbell, the guest by the queue's interrupt. A busy queue costs no exit
+ * and no wake-up. `session` and `broken` are told without being asked: the driver rings, the worker
+ * interrupts, each time.
+ *
+ * Room. Nobody is woken because entries are given back. A guest that waits for room among the
+ * commands waits for a completion, so it asks for one often enough; a completion is never seen
+ * before its command's entry and arena bytes are the guest's again. And it has at most
+ * VGPU_QUEUE_ANSWERS answers to come that it has not taken and given back: then the worker never
+ * meets a full completion ring. It does not fetch while it does, until the doorbell rings.
  */
 #ifndef VGPU_QUEUE_H
 #define VGPU_QUEUE_H
@@ -34,7 +42,8 @@
 
 #define VGPU_QUEUE_VERSION 0x00020000u /* QUEUE_VERSION: major << 16 | minor */
 
-#define VGPU_QUEUE_ENTRIES   256u /* of each ring; a power of two */
+#define VGPU_QUEUE_ENTRIES   256u                     /* of each ring; a power of two */
+#define VGPU_QUEUE_ANSWERS   (VGPU_QUEUE_ENTRIES - 1) /* one is left for whatever comes next */
 #define VGPU_QUEUE_MAX       64u /* queues of one device; its descriptors fit in a process's limit */
 #define VGPU_QUEUE_PAGE      4096u
 #define VGPU_QUEUE_GUEST     0x0000u
