@@ -10,6 +10,7 @@
 #include "dbus-service.h"
 #include "hook-server.h"
 #include "host.h"
+#include "legacy.h"
 #include "operator.h"
 #include "session.h"
 #include "state-file.h"
@@ -26,6 +27,7 @@ struct VgpuDaemon {
     VgpuHookServer *hooks;
     VgpuStateFile *state;
     VgpuHost *host;
+    VgpuLegacy *legacy; /* NULL: nobody is served so */
     VgpuModel model;
     char *libvirt_detail; /* for the model */
     VgpuOperator for_operators;
@@ -46,16 +48,17 @@ static void place_waiting(VgpuDaemon *self)
     for (int priority = VGPU_PRIORITY_HIGH; priority >= VGPU_PRIORITY_LOW; priority--) {
         for (guint i = 0; i < sessions->len; i++) {
             const VgpuSession *session = sessions->pdata[i];
+            VgpuVm *vm = g_hash_table_lookup(self->vms, session->uuid);
             VgpuMember *member = NULL;
 
-            if (session->member == NULL && (int)session->priority == priority)
+            /* Legacy VMs, which are not in the table, look for a place with each request. */
+            if (vm != NULL && session->member == NULL && (int)session->priority == priority)
                 member = vgpu_pools_place(self->settings->pools, session->pool, NULL);
             if (member == NULL)
                 continue;
             g_message("domain '%s': served from now on, a place in pool %c is free", session->name,
                       session->pool);
-            vgpu_vm_change(g_hash_table_lookup(self->vms, session->uuid), session->pool,
-                           session->priority, session->wish, member);
+            vgpu_vm_change(vm, session->pool, session->priority, session->wish, member);
         }
     }
 }
@@ -345,6 +348,35 @@ static void start_host(VgpuDaemon *self)
     vgpu_host_start(self->host);
 }
 
+static void on_legacy_place_free(gpointer data)
+{
+    place_waiting(data);
+}
+
+static void on_legacy_quarantined(const char *uuid, gint64 until_us, gpointer data)
+{
+    vgpu_state_file_set_quarantined(((VgpuDaemon *)data)->state, uuid, until_us);
+}
+
+static gint64 legacy_quarantined_until(const char *uuid, gpointer data)
+{
+    return vgpu_state_file_quarantined(((VgpuDaemon *)data)->state, uuid, g_get_monotonic_time());
+}
+
+/* VMs of libvirt's are served without it, too. */
+static void start_legacy(VgpuDaemon *self)
+{
+    static const VgpuLegacyHandlers handlers = {on_legacy_place_free, on_legacy_quarantined,
+                                                legacy_quarantined_until};
+    g_autoptr(GError) error = NULL;
+
+    if (self->settings->legacy_dir == NULL)
+        return;
+    self->legacy = vgpu_legacy_new(self->settings, self->sessions, &handlers, self, &error);
+    if (self->legacy == NULL)
+        g_warning("legacy VMs are not served until vgpud's next start: %s", error->message);
+}
+
 VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error)
 {
     g_autoptr(VgpuDaemon) self = g_new0(VgpuDaemon, 1);
@@ -375,6 +407,7 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error)
     };
     self->actions = vgpu_operator_actions(&self->for_operators);
     self->dbus = vgpu_dbus_service_new(settings->bus, &self->model, &self->actions);
+    start_legacy(self);
     return g_steal_pointer(&self);
 }
 
@@ -382,6 +415,7 @@ void vgpu_daemon_free(VgpuDaemon *self)
 {
     g_clear_pointer(&self->dbus, vgpu_dbus_service_free);
     g_clear_pointer(&self->host, vgpu_host_free);
+    g_clear_pointer(&self->legacy, vgpu_legacy_free);
     g_hash_table_unref(self->vms);
     vgpu_sessions_free(self->sessions);
     g_clear_pointer(&self->hooks, vgpu_hook_server_free);
