@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the library's files share: a context and the ways into its queue.
+ *
+ * One mutex guards everything but the sleep. Of the threads that wait, one at a time leads: it
+ * leaves the mutex, polls and sleeps on the device; the others sleep on `progress`. While there is
+ * a leader nobody else takes completions, since the driver lets a reader sleep as long as the ring
+ * is empty. Whoever waits has its answers copied by the one who takes them.
+ */
+#ifndef CONTEXT_H
+#define CONTEXT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "arena.h"
+#include "error.h"
+#include "handles.h"
+#include "node.h"
+#include "patience.h"
+#include "tickets.h"
+#include "vgpu-pci.h"
+#include "vgpu-ring.h"
+
+/* An answer that is to come. Its command's tag is its index, and its turn above that. */
+typedef struct VgpuPending {
+    VgpuTicketState *ticket; /* NULL: nobody asks for it, it only tells how far the worker is */
+    uint32_t tag;
+    uint32_t opcode;
+    uint32_t piece;        /* of the arena; VGPU_NO_PIECE */
+    const uint8_t *from;   /* in the arena: what the host has written there */
+    void *to;              /* where it belongs; NULL: nowhere */
+    size_t length;         /* bytes */
+    bool length_is_result; /* only as many as the result says, if that is less */
+} VgpuPending;
+
+#define VGPU_NO_PIECE UINT32_MAX
+
+struct VgpuContext {
+    const uint8_t *guard; /* a page that reads 0 in a forked child */
+    VgpuContextInfo info;
+    char *device; /* what vgpu_open() was asked for; NULL */
+
+    pthread_mutex_t lock;
+    pthread_cond_t progress; /* completions were taken, the leader has gone, all is lost */
+    bool leading;            /* a thread polls or sleeps outside the mutex */
+    bool lost;
+    uint32_t session; /* counts vgpu_reopen() */
+    char lost_text[128];
+    VgpuPatience patience;
+
+    VgpuPci pci;   /* with VGPU_TRANSPORT_REGISTERS */
+    VgpuNode node; /* with VGPU_TRANSPORT_QUEUE, as all below */
+    VgpuRingProducer commands;
+    VgpuRingConsumer completions;
+    VgpuArena arena;
+    uint8_t *arena_memory;
+    size_t chunk; /* bytes of one part of a large copy */
+    VgpuHandles handles;
+    VgpuTickets tickets;
+    VgpuPending pending[VGPU_QUEUE_ENTRIES];
+    uint16_t pending_free[VGPU_QUEUE_ENTRIES];
+    uint32_t pending_free_count;
+    uint32_t turn;             /* of the next tag */
+    uint32_t unanswered;       /* commands since the last one that wants an answer */
+    uint64_t unanswered_bytes; /* of the arena, in them */
+    int first;                 /* a failure that came with an answer nobody waits for */
+    uint32_t first_opcode;
+
+    VgpuDeviceInfo device_info; /* once device_texts is set */
+    char *device_texts;         /* one allocation */
+    pthread_mutex_t adder_lock; /* vgpu_vector_add()'s; taken before `lock` */
+    VgpuKernel adder;           /* once made in session adder_session */
+    VgpuBuffer adder_buffer;
+    uint32_t adder_session;
+};
+
+/* A command on its way. */
+typedef struct VgpuSubmission {
+    struct vgpu_command command; /* but for flags and tag */
+    VgpuTicketState *ticket;     /* wants the answer; NULL: none is wanted */
+    const void *from;            /* bytes that the command takes along; NULL */
+    void *to;                    /* where bytes go that it brings back; NULL */
+    size_t length;               /* of either */
+    unsigned int arena_arg;      /* the index in arg[] where their place in the arena belongs */
+    bool length_is_result;       /* as in VgpuPending */
+} VgpuSubmission;
+
+/* Locks the context. VGPU_E_FORKED, VGPU_E_LOST (then it is not locked). */
+int vgpu_context_enter(VgpuContext *context);
+
+/* The same, for what needs a queue: VGPU_E_UNSUPPORTED. */
+int vgpu_context_enter_queue(VgpuContext *context);
+
+/* Unlocks. Returns @code. */
+int vgpu_context_leave(VgpuContext *context, int code);
+
+/* Whether this is the process that opened the context. */
+bool vgpu_context_is_ours(const VgpuContext *context);
+
+/* Ends the session: all tickets are done, with VGPU_E_LOST. Locked. */
+int vgpu_context_lose(VgpuContext *context, const char *why);
+
+/* queue.c; all with the context locked, which they leave while they wait. */
+
+/* Begins with an empty queue in context->node. */
+void vgpu_queue_begin(VgpuContext *context);
+
+/* Puts a command into the ring; waits for room. VGPU_E_LOST. */
+int vgpu_queue_submit(VgpuContext *context, const VgpuSubmission *submission);
+
+/* Takes the completions that are there, unless another thread sees to that. */
+void vgpu_queue_take(VgpuContext *context);
+
+/* Waits until @ticket is done, at most until the monotonic time @deadline_ns (UINT64_MAX: no
+ * limit). Returns false when that has come. */
+bool vgpu_queue_wait(VgpuContext *context, const VgpuTicketState *ticket, uint64_t deadline_ns);
+
+/* Bytes of the largest piece that is taken along with one command. */
+size_t vgpu_queue_most(const VgpuContext *context);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t vgpu_queue_now(void);
+
+/* ticket-calls.c: with the context locked. */
+
+/* A ticket for one call. VGPU_E_LIMIT. */
+int vgpu_call_ticket(VgpuContext *context, VgpuTicketState **ticket);
+
+/* The ticket's result with its text; the ticket is gone. @result may be NULL. */
+int vgpu_call_result(VgpuContext *context, VgpuTicketState *ticket, uint64_t *result);
+
+/* Submits and waits. */
+int vgpu_call(VgpuContext *context, VgpuSubmission *submission, uint64_t *result);
+
+/* Submits with a ticket for the caller. */
+int vgpu_call_async(VgpuContext *context, VgpuSubmission *submission, VgpuTicket *ticket);
+
+/* A new handle in @handle; VGPU_E_LIMIT. */
+int vgpu_call_mint(VgpuContext *context, enum VgpuKind kind, uint64_t *handle);
+
+/* VGPU_OK if @handle is of @kind, else VGPU_E_HANDLE. */
+int vgpu_call_check(VgpuContext *context, enum VgpuKind kind, uint64_t handle);
+
+/* Checks @kind, submits without an answer; @event, if not NULL, gets a new event. */
+int vgpu_call_simple(VgpuContext *context, VgpuSubmission *submission, enum VgpuKind kind,
+                     VgpuEvent *event);
+
+#endif
