@@ -1,243 +1,202 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What vgpud costs the host: ./run bench. Runs in a private host; prints one table. Each figure
-stands beside one that the same run took without vgpud, or a bound: docs/performance.md."""
+"""./run bench: what a call costs by each way between guest and host, in one table of one run.
+Runs in a private host; docs/performance.md tells how it is measured."""
 
+import argparse
 import os
-import random
-import re
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
-import uuid
 from pathlib import Path
 
 ROOT = Path(os.environ["ROOT"])
-sys.path.insert(0, str(ROOT / "tests/integration"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests/integration")]
 
-import host  # noqa: E402  (the path comes first)
-from api import Api  # noqa: E402
-from libvirtd import Libvirtd  # noqa: E402
-from shell import Log  # noqa: E402
+import guests  # noqa: E402  (the path comes first)
+import rows  # noqa: E402
+from guests import BenchError, TransportGuest  # noqa: E402
+from host import domain_xml  # noqa: E402
+from kit.domain import kvm_works  # noqa: E402
+from kit.guest import Guest, GuestError  # noqa: E402
 
-URI = "qemu:///system"
-HOOK = Path("/etc/libvirt/hooks/qemu.d/vgpud")
-LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
-TIMEOUT = 60
-DEFINED, MANY = 200, 500
-DEFINES = 200
-STARTS = int(os.environ.get("VGPU_BENCH_STARTS", "25"))
-SETTLE_S = 0.2  # after a VM's end: its worker and its QEMU take a moment to be gone
-IDLE_S = int(os.environ.get("VGPU_BENCH_IDLE_S", "60"))
+SECONDS, QUICK_SECONDS = 5, 1
+IDLE_S, QUICK_IDLE_S = 20, 5
+BENCH = Path(os.environ["BUILD"]) / "tests/bench"
 
-# The emulator is ours in all of them, so that a start differs by nothing else.
-DOMAIN = """<domain type='qemu'>
-  <name>{name}</name>
-  <uuid>{uuid}</uuid>
-  <metadata>{element}</metadata>
-  <memory unit='MiB'>64</memory>
-  <os><type arch='x86_64' machine='q35'>hvm</type></os>
-  <features><acpi/></features>
-  <devices>
-    <emulator>{emulator}</emulator>
-    <memballoon model='none'/>
-  </devices>
-</domain>
-"""
+# What the guest with our device runs, one program after the other: {seconds} is what each
+# measurement may take. A program prints rows as rows.parse() takes them.
+VGPU_PROGRAMS = ("bench-guest {seconds} registers",)
 
 
-def domain(name, with_element=True):
-    element = host.ELEMENT.format('pool="A"') if with_element else ""
-    return DOMAIN.format(name=name, uuid=uuid.uuid4(), element=element,
-                         emulator=os.environ["VGPU_EMULATOR"])
+class Progress:
+    """On stderr, since the table is on stdout: what is being done, and each row as it comes."""
 
-
-def ms(begin):
-    return (time.monotonic() - begin) * 1000
-
-
-def percentile(values, share):
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-class Table:
     def __init__(self):
-        self.missed = 0
+        self.begin = time.monotonic()
 
-    def section(self, text):
-        print(f"\n{text}", flush=True)
+    def step(self, text):
+        print(f"· {time.monotonic() - self.begin:4.0f} s  {text}", file=sys.stderr, flush=True)
 
-    def row(self, text, value, unit, bound=None, beside=None):
-        """@beside: the same without vgpud; @bound: what value must stay under or, if 0, be."""
-        line = f"  {text:<52}{value:>9.1f} {unit:<7}"
-        line += f" {value / beside:>6.2f} x" if beside else 9 * " "
-        if bound is not None:
-            kept = value < bound or value == bound == 0
-            self.missed += not kept
-            line += f"  {'ok' if kept else 'MISSED'}: {'<' if bound else '='} {bound:g} {unit}"
-        print(line.rstrip(), flush=True)
+    def row(self, row):
+        figures = (f"{row['median_us']:.2f} us" if row["median_us"] is not None else "",
+                   f"{rows.figure(row['calls_per_s'])} calls/s" if row["calls_per_s"] else "")
+        self.step(f"  {row['name']}: {', '.join(filter(None, figures))}")
 
 
-def await_device(api, handle):
-    deadline = time.monotonic() + TIMEOUT
-    while b"vgpu-stub" not in api.definition(handle):
-        if time.monotonic() > deadline:
-            raise SystemExit("bench: vgpud does not put the device into a definition")
-        time.sleep(0.0005)
+class Bench:
+    def __init__(self, seconds, idle_s):
+        self.seconds, self.idle_s = seconds, idle_s
+        self.timeout = 60 + 30 * seconds + idle_s  # of a guest; far more than it takes
+        self.accelerator = "kvm" if kvm_works() else "tcg"
+        self.progress = Progress()
+        self.rows = {}
+        self.device = ""
+        self.idle_switches = None
+
+    def take(self, source, lines):
+        """Rows out of a program's lines; the rest of them is for the error when none came."""
+        said, count = [], 0
+        try:
+            for line in lines:
+                found = rows.parse(line)
+                said += [] if found else [line]
+                count += len(found)
+                for row in found:
+                    self.rows[row["name"]] = row
+                    self.progress.row(row)
+        except BenchError as error:
+            raise BenchError("\n".join([str(error), *said])) from None
+        if not count:
+            raise BenchError("\n".join([f"{source}: no figures", *said]))
+
+    def native(self):
+        self.progress.step("OpenCL on the host")
+        with tempfile.TemporaryDirectory(prefix="bench-pocl.") as cache:
+            program = subprocess.run([BENCH / "bench-opencl", str(self.seconds)],
+                                     env=dict(os.environ, POCL_CACHE_DIR=cache),
+                                     capture_output=True, text=True)
+        if program.returncode != 0:
+            raise BenchError(program.stderr.strip())
+        self.device = program.stderr.partition("device: ")[2].strip()
+        self.take("bench-opencl", program.stdout.splitlines())
+
+    def transports(self):
+        self.progress.step("a guest with ivshmem, virtio-serial and virtio-net")
+        with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+            guest = TransportGuest("transports", guests.transports(folder),
+                                   os.environ["BENCH_KERNEL_CLOUD"], guests.TRANSPORT_MODULES,
+                                   guests.network_up(), self.seconds, self.accelerator)
+            self.take("the guest", guest.lines(self.timeout))
+
+    def files(self):
+        self.progress.step("a guest with 9p: some of its calls take a second each")
+        with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+            guest = TransportGuest("files", guests.file_transports(Path(folder)),
+                                   os.environ["BENCH_KERNEL_GENERIC"], guests.FILES_MODULES,
+                                   guests.mount_files(), self.seconds, self.accelerator)
+            self.take("the guest", guest.lines(self.timeout))
+
+    def vgpu(self):
+        self.progress.step("a guest with a vgpu")
+        script = "set -e\n" + "".join(
+            program.format(seconds=self.seconds) + "\n" for program in VGPU_PROGRAMS
+        ) + f"echo idle; sleep {self.idle_s}; echo idle-end\n"
+        program = (BENCH / "bench-guest").read_bytes()
+        guest = Guest(domain_xml("bench", pool="A").replace(
+            "type='qemu'", f"type='{'kvm' if self.accelerator == 'kvm' else 'qemu'}'"),
+            script, {"usr/bin/bench-guest": program})
+        try:
+            guest.define()
+            guest.await_device()
+            guest.start()
+            self.take("the guest", self.watch_idle(guest, self.timeout))
+        except GuestError as error:
+            raise BenchError(str(error)) from None
+        finally:
+            guest.remove()
+
+    def watch_idle(self, guest, timeout):
+        """The lines of @guest; between idle and idle-end its worker is watched."""
+        pending, before = b"", 0
+        for chunk in guest.output(timeout):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                if line == b"idle":
+                    self.progress.step(f"  the VM idle for {self.idle_s} s")
+                    time.sleep(0.5)
+                    before = worker_switches()
+                elif line == b"idle-end":
+                    self.idle_switches = worker_switches() - before
+                else:
+                    yield line.decode(errors="replace")
+        if guest.status != 0:
+            raise BenchError(f"the guest ended with status {guest.status}")
 
 
-def define_many(api, first, end):
-    for number in range(first, end):
-        handle = api.define(domain(f"bench-{number}"))
-    await_device(api, handle)  # vgpud does one after the other: the last one is last
+def worker_switches():
+    """How often a thread of a worker has run: context switches of all of them."""
+    total, found = 0, False
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() != "vgpu-worker":
+                continue
+            found = True
+            for status in process.glob("task/*/status"):
+                for line in status.read_text().splitlines():
+                    if "ctxt_switches" in line:
+                        total += int(line.split()[1])
+        except OSError:
+            continue
+    if not found:
+        raise BenchError("no worker runs for the guest")
+    return total
 
 
-def bench_defines(api, table):
-    plain, device = [], []
-    for _ in range(DEFINES):
-        begin = time.monotonic()
-        handle = api.define(domain("define-plain", with_element=False))
-        plain.append(ms(begin))
-        api.undefine(handle)
-        begin = time.monotonic()
-        handle = api.define(domain("define-device"))
-        await_device(api, handle)
-        device.append(ms(begin))
-        api.undefine(handle)
-    table.section(f"define, with {DEFINED} domains defined (n = {DEFINES})")
-    base = statistics.median(plain)
-    table.row("a domain without the element, median", base, "ms")
-    table.row("99th percentile", percentile(plain, 0.99), "ms")
-    table.row("until the arguments are in place, median", statistics.median(device), "ms",
-              beside=base)
-    table.row("99th percentile", percentile(device, 0.99), "ms", bound=100,
-              beside=percentile(plain, 0.99))
+def report(bench):
+    system = "KVM" if bench.accelerator == "kvm" else "TCG (QEMU emulates), one vCPU"
+    print(f"guests: {system}; OpenCL device: {bench.device}; {bench.seconds:g} s for each row\n")
+    print(*rows.table(bench.rows), sep="\n")
+    lines, missed = rows.goals(bench.rows)
+    idle = bench.idle_switches
+    missed += bool(idle)
+    lines.append(f"  {'MISSED' if idle else 'reached':<13} an idle VM's worker: {idle} wake-ups in "
+                 f"{bench.idle_s:g} s (0)")
+    print("\ngoals, as ratios of medians unless they are rates", *lines, sep="\n")
+    return missed
 
 
-def bench_starts(api, table):
-    plain = api.define(domain("start-plain", with_element=False))
-    device = api.define(domain("start-device"))
-    await_device(api, device)
-    away = Path("/etc/libvirt/vgpud-hook")
-    times = {"bare": [], "hook": [], "device": []}
-
-    def start(kind):
-        handle = device if kind == "device" else plain
-        if kind == "bare":
-            HOOK.rename(away)
-        begin = time.monotonic()
-        api.start(handle)
-        times[kind].append(ms(begin))
-        api.destroy(handle)
-        if kind == "bare":
-            away.rename(HOOK)
-        time.sleep(SETTLE_S)
-
-    for _ in range(STARTS):
-        for kind in random.sample(list(times), k=len(times)):
-            start(kind)
-    api.undefine(plain)
-    api.undefine(device)
-
-    medians = {kind: statistics.median(values) for kind, values in times.items()}
-    base = medians["bare"]
-    table.section(f"start, median of {STARTS}, in random order")
-    table.row("without the element, no hook program", base, "ms")
-    table.row("without the element, with vgpud's hook", medians["hook"], "ms", beside=base)
-    table.row("with the element", medians["device"], "ms", beside=base)
-    table.row("what the element costs more than no vgpud", medians["device"] - base, "ms", bound=50)
-
-
-def restart_libvirtd(libvirtd):
-    """Returns when vgpud has looked at all domains again: seconds that it took."""
-    log = Log()
-    libvirtd.stop()
-    libvirtd.start()
-    return await_scan(log)
-
-
-def await_scan(log):
-    deadline = time.monotonic() + TIMEOUT
-    while not (lines := log.lines(r"all domains looked at in")):
-        if time.monotonic() > deadline:
-            raise SystemExit("bench: vgpud does not look at all domains")
-        time.sleep(0.05)
-    return float(re.search(r"looked at in ([\d.]+) s", lines[-1]).group(1))
-
-
-def vgpud_pid():
-    return int(Path("/run/vgpud-host/vgpud.pid").read_text())
-
-
-def resident_mib():
-    status = Path(f"/proc/{vgpud_pid()}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
-
-
-def wake_ups(seconds):
-    """Times that a thread of vgpud returned from waiting."""
-    trace = Path("/run/vgpud-host/strace")
-    command = ["strace", "-f", "-q", "-o", trace, "-p", str(vgpud_pid())]
-    with subprocess.Popen(command) as strace:
-        time.sleep(seconds)
-        strace.terminate()
-    lines = trace.read_text().splitlines()
-    if not any("resuming interrupted" in line or "unfinished" in line for line in lines):
-        raise SystemExit(f"bench: strace shows no thread of vgpud that waits: {lines[:5]}")
-    return sum(bool(re.search(r"(poll|futex|restart_syscall).*\) += ", line)) for line in lines)
-
-
-def bench_idle(libvirtd, table):
-    table.section(f"idle, with {DEFINED} domains defined, over {IDLE_S} s")
-    await_quiet()
-    table.row("wake-ups, libvirtd without keepalive", wake_ups(IDLE_S), "", bound=0)
-    table.row("resident memory", resident_mib(), "MiB", bound=30)
-    # The private host's has none, as vgpud(8) recommends; the distribution's has.
-    text = LIBVIRTD_CONF.read_text()
-    LIBVIRTD_CONF.write_text(text.replace("keepalive_interval = -1\n", ""))
-    restart_libvirtd(libvirtd)
-    table.row("wake-ups, libvirtd as it is by default", wake_ups(IDLE_S), "")
-    LIBVIRTD_CONF.write_text(text)
-
-
-def await_quiet():
-    """Until no thread of vgpud runs for 20 s: GLib's own end when they were idle for 15 s."""
-    def switches():
-        tasks = Path(f"/proc/{vgpud_pid()}/task").iterdir()
-        return [(task / "status").read_text().split("ctxt_switches:")[1] for task in tasks]
-
-    before = None
-    while (now := switches()) != before:
-        before = now
-        time.sleep(20)
-
-
-def bench_rescan(api, libvirtd, table):
-    define_many(api, DEFINED, MANY)
-    handles = [api.look_up(f"bench-{number}") for number in range(MANY)]
-    begin = time.monotonic()
-    for handle in handles:
-        api.definition(handle)
-    read = ms(begin)
-    api.close()
-    scan = statistics.median(restart_libvirtd(libvirtd) * 1000 for _ in range(3))
-    table.section(f"libvirtd restarted, {MANY} domains defined")
-    table.row("reading all definitions once, without vgpud", read, "ms")
-    table.row("connected to all looked at, median of 3", scan, "ms", bound=2000, beside=read)
-    table.row("resident memory", resident_mib(), "MiB")
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="./run bench",
+        description="Measures calls from a guest to the host by our ways and by others, and prints"
+        " one table of one run. Exits with 1 when a goal is missed.",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes the rows there, too")
+    parser.add_argument("--quick", action="store_true", help="less exact, in less than two minutes")
+    parser.add_argument("--host", action="store_true",
+                        help="measures what vgpud costs the host instead, in four minutes")
+    return parser.parse_args()
 
 
 def main():
-    table, libvirtd, api = Table(), Libvirtd(), Api(URI)
-    define_many(api, 0, DEFINED)
-    bench_defines(api, table)
-    bench_starts(api, table)
-    api.close()
-    bench_idle(libvirtd, table)
-    bench_rescan(Api(URI), libvirtd, table)
-    sys.exit(1 if table.missed else 0)
+    options = parse_arguments()
+    bench = Bench(*((QUICK_SECONDS, QUICK_IDLE_S) if options.quick else (SECONDS, IDLE_S)))
+    try:
+        bench.native()
+        bench.transports()
+        bench.files()
+        bench.vgpu()
+    except (BenchError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        options.json.write_text(rows.as_json(bench.rows))
+    return 1 if report(bench) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,8 +146,21 @@ static off_t region(int device, uint32_t index)
     struct vfio_region_info info = {.argsz = sizeof(info), .index = index};
 
     if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) != 0)
-        measure_die("vfio: BAR%u", index);
+        measure_die("vfio: region %u", index);
     return (off_t)info.offset;
+}
+
+/* vfio gives a device out that may not write to memory; an MSI-X interrupt is such a write. */
+static void enable_bus_master(int device)
+{
+    off_t command = region(device, VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND;
+    uint16_t value;
+
+    if (pread(device, &value, sizeof(value), command) != sizeof(value))
+        measure_die("vfio: configuration space");
+    value |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    if (pwrite(device, &value, sizeof(value), command) != sizeof(value))
+        measure_die("vfio: configuration space");
 }
 
 /* An eventfd that the device's MSI-X vector 0 signals. */
@@ -179,6 +193,7 @@ struct ivshmem ivshmem_open_vfio(void)
     int fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address.text);
     if (fd < 0)
         measure_die("vfio: %s", address.text);
+    enable_bus_master(fd);
     struct ivshmem device = {.interrupt = connect_interrupt(fd)};
     map(&device, &address, fd, region(fd, VFIO_PCI_BAR0_REGION_INDEX), fd,
         region(fd, VFIO_PCI_BAR2_REGION_INDEX));
