@@ -119,8 +119,8 @@ def pool(backend="null", device="", slots=0, **limits):
     return "\n".join(lines) + "\n" + member
 
 
-def configure(pools, **settings):
-    """Gives vgpud these @pools, {letter: pool()}, and @settings, and starts it again."""
+def configure(pools, more="", **settings):
+    """Gives vgpud these @pools, {letter: pool()}, @settings and @more groups, and starts it again."""
     host.vgpud("stop")
     POOLS.mkdir(exist_ok=True)
     for file in POOLS.iterdir():
@@ -128,7 +128,7 @@ def configure(pools, **settings):
     for letter, text in pools.items():
         (POOLS / f"{letter}.conf").write_text(f"[pool]\nname={letter}\n{text}")
     lines = [f"{key.replace('_', '-')}={value}" for key, value in settings.items()]
-    CONFIG.write_text("\n".join([_original, "[vgpud]", f"pools-dir={POOLS}", *lines, ""]))
+    CONFIG.write_text("\n".join([_original, "[vgpud]", f"pools-dir={POOLS}", *lines, more, ""]))
     host.vgpud("start")
 
 
