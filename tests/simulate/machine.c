@@ -64,7 +64,7 @@ static void start_job(SimVm *vm)
 {
     SimMachine *m = vm->machine;
     const SimJob *job = job_at(vm, 0);
-    SimHistogram *waits = m->waits[vm->client->priority];
+    SimHistogram *waits = m->job_waits[vm->client->priority];
 
     m->on_device = vm;
     if (waits != NULL)
@@ -130,6 +130,8 @@ void sim_machine_obey(SimMachine *m, VgpuOrder order)
         break;
     case VGPU_ORDER_GRANT:
         m->turns++;
+        if (m->turn_waits[order.client->priority] != NULL)
+            sim_histogram_add(m->turn_waits[order.client->priority], order.waited_ns);
         m->on_device = vm;
         vm->started = vm->asked = FALSE;
         vm->shared = order.shared;

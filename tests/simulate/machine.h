@@ -65,8 +65,9 @@ struct SimMachine {
     guint64 hand_over_ns;
     guint64 now_ns;
     SimObserver observer;
-    SimHistogram *waits[VGPU_PRIORITY_COUNT]; /* of jobs for the device; NULL: not counted */
-    guint64 busy_ns;                          /* the device ran jobs */
+    SimHistogram *turn_waits[VGPU_PRIORITY_COUNT]; /* of VMs for the lease; NULL: not counted */
+    SimHistogram *job_waits[VGPU_PRIORITY_COUNT];  /* of jobs for the device; the same */
+    guint64 busy_ns;                               /* the device ran jobs */
     guint64 turns, recalls, fences;
     /* private */
     VgpuHeap events;

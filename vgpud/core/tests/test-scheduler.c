@@ -235,6 +235,40 @@ static void test_weights(void **state)
     tear_down(&f);
 }
 
+static void test_another_weight_forgives_nothing(void **state)
+{
+    (void)state;
+    Fixture f;
+    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
+
+    want(&f, 0, 0);
+    want(&f, 1, 0);
+    tick(&f, 2 * MS);
+    back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS);
+    want(&f, 2, 2 * MS);
+    /* 0 has had 2 ms while the others waited: they come first, by whatever weight. */
+    vgpu_scheduler_set_weight(f.s, f.c[0], 200, 2 * MS);
+    assert_order(back(&f, 1, 0, 2 * MS), GRANT, f.c[2]);
+    tear_down(&f);
+}
+
+static void test_another_priority_forgives_nothing(void **state)
+{
+    (void)state;
+    Fixture f;
+    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
+
+    want(&f, 0, 0);
+    want(&f, 1, 0);
+    tick(&f, 2 * MS);
+    back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS);
+    want(&f, 2, 2 * MS);
+    vgpu_scheduler_set_priority(f.s, f.c[0], LOW, 2 * MS);
+    vgpu_scheduler_set_priority(f.s, f.c[0], MEDIUM, 2 * MS);
+    assert_order(back(&f, 1, 0, 2 * MS), GRANT, f.c[2]);
+    tear_down(&f);
+}
+
 static void test_absence_earns_nothing(void **state)
 {
     (void)state;
@@ -482,6 +516,8 @@ int main(void)
         cmocka_unit_test(test_a_slice_ends),
         cmocka_unit_test(test_a_bounded_turn_ends_by_the_clock_too),
         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_another_weight_forgives_nothing),
+        cmocka_unit_test(test_another_priority_forgives_nothing),
         cmocka_unit_test(test_absence_earns_nothing),
         cmocka_unit_test(test_floor),
         cmocka_unit_test(test_an_owed_turn_that_nobody_minds_is_an_ordinary_one),
