@@ -20,6 +20,13 @@ struct VgpuDeadline {
     _Atomic guint64 at_ns;
     VgpuDeadlineExpired expired; /* these two are written before at_ns gets a time */
     gpointer data;
+    /*
+     * When the timer goes off; 0: not set. It is left as it is by a disarm, and by an arm if it
+     * goes off early enough; so a busy worker makes no system call for each command. The watcher
+     * sets it anew where it was too early.
+     */
+    _Atomic guint64 timer_ns;
+    gboolean used; /* by main: armed since vgpu_deadline_rest() */
 };
 
 guint64 vgpu_deadline_now(void)
@@ -30,20 +37,47 @@ guint64 vgpu_deadline_now(void)
     return (guint64)now.tv_sec * NS_PER_S + (guint64)now.tv_nsec;
 }
 
+static void set_timer(VgpuDeadline *deadline, guint64 at_ns)
+{
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)}};
+
+    atomic_store(&deadline->timer_ns, at_ns);
+    if (timerfd_settime(deadline->timer, TFD_TIMER_ABSTIME, &when, NULL) < 0)
+        g_error("cannot set the deadline: %s", g_strerror(errno));
+}
+
+/* The timer has gone off, or a signal has come: at_ns says what it means. */
+static void look(VgpuDeadline *deadline)
+{
+    guint64 at_ns;
+
+    /* First this, then the look; main stores a time first, then looks at this: one sees the other.
+     */
+    atomic_store(&deadline->timer_ns, 0);
+    at_ns = atomic_load(&deadline->at_ns);
+    if (at_ns != IDLE && at_ns <= vgpu_deadline_now() &&
+        atomic_compare_exchange_strong(&deadline->at_ns, &at_ns, EXPIRED)) {
+        deadline->expired(deadline->data);
+        return;
+    }
+    /* Too early. Main may set the timer at the same time: the earlier of both must hold. */
+    for (guint64 set_ns = G_MAXUINT64; at_ns != IDLE && at_ns < set_ns;
+         at_ns = atomic_load(&deadline->at_ns)) {
+        set_ns = at_ns;
+        set_timer(deadline, at_ns);
+    }
+}
+
 static gpointer watch(gpointer data)
 {
     VgpuDeadline *deadline = data;
     guint64 expirations;
 
     for (;;) {
-        /* A wake-up proves nothing: main may have disarmed, and armed again, since it was due. */
         if (read(deadline->timer, &expirations, sizeof(expirations)) < 0 && errno != EINTR)
             g_error("cannot wait for the deadline: %s", g_strerror(errno));
-
-        guint64 at_ns = atomic_load(&deadline->at_ns);
-        if (at_ns != IDLE && at_ns <= vgpu_deadline_now() &&
-            atomic_compare_exchange_strong(&deadline->at_ns, &at_ns, EXPIRED))
-            deadline->expired(deadline->data);
+        look(deadline);
     }
     return NULL;
 }
@@ -70,22 +104,17 @@ VgpuDeadline *vgpu_deadline_new(GError **error)
     return deadline;
 }
 
-static void set_timer(const VgpuDeadline *deadline, guint64 at_ns)
-{
-    const struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)}};
-
-    if (timerfd_settime(deadline->timer, TFD_TIMER_ABSTIME, &when, NULL) < 0)
-        g_error("cannot set the deadline: %s", g_strerror(errno));
-}
-
 void vgpu_deadline_arm(VgpuDeadline *deadline, guint64 at_ns, VgpuDeadlineExpired expired,
                        gpointer data)
 {
     deadline->expired = expired;
     deadline->data = data;
+    deadline->used = TRUE;
     atomic_store(&deadline->at_ns, at_ns);
-    set_timer(deadline, at_ns);
+
+    const guint64 timer_ns = atomic_load(&deadline->timer_ns);
+    if (timer_ns == 0 || timer_ns > at_ns)
+        set_timer(deadline, at_ns);
 }
 
 void vgpu_deadline_disarm(VgpuDeadline *deadline)
@@ -93,5 +122,11 @@ void vgpu_deadline_disarm(VgpuDeadline *deadline)
     if (atomic_exchange(&deadline->at_ns, IDLE) == EXPIRED)
         for (;;)
             pause();
-    set_timer(deadline, 0);
+}
+
+void vgpu_deadline_rest(VgpuDeadline *deadline)
+{
+    if (deadline->used)
+        set_timer(deadline, 0);
+    deadline->used = FALSE;
 }

@@ -4,8 +4,7 @@
  *
  * A driver that hangs cannot be cancelled, so at the deadline somebody else must answer and end the
  * process. A thread does that with no regard to what the driver does to signals, even while the
- * main thread sits in the kernel; and it may use any function, unlike a signal handler. While
- * nothing is armed it never wakes up.
+ * main thread sits in the kernel; and it may use any function, unlike a signal handler.
  */
 #pragma once
 
@@ -36,3 +35,10 @@ void vgpu_deadline_arm(VgpuDeadline *deadline, guint64 at_ns, VgpuDeadlineExpire
  * too late does not come back, since @expired is ending the process.
  */
 void vgpu_deadline_disarm(VgpuDeadline *deadline);
+
+/*
+ * vgpu_deadline_rest:
+ * Stops the timer, which is left running by vgpu_deadline_disarm(): from now on nothing wakes up
+ * until something is armed. For before going to sleep; nothing is armed then.
+ */
+void vgpu_deadline_rest(VgpuDeadline *deadline);

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vgpu-worker: the process that computes for one VM. docs/man/vgpu-worker.8 describes it. */
 
+#include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <locale.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "loop.h"
 #include "options.h"
 #include "sandbox.h"
 #include "service.h"
 #include "vgpu-codec.h"
 
-#define NS_PER_MS G_GUINT64_CONSTANT(1000000)
+#define NS_PER_MS     G_GUINT64_CONSTANT(1000000)
+#define PROGRAM_BYTES (G_GUINT64_CONSTANT(256) << 20) /* of all programs' sources and binaries */
 
 static void set_failed(VgpuPage *page, const char *text)
 {
@@ -29,6 +34,8 @@ static gboolean give_up_privileges(const VgpuOptions *options, pid_t parent, GEr
         .n_groups = options->group_ids->len,
         .cache_dir = options->cache_dir,
         .keep_fd = options->channel_fd,
+        .keep_first = options->queue_fds,
+        .keep_count = 2 * (guint)options->queues,
         .parent = parent,
     };
 
@@ -90,8 +97,43 @@ static void say_ready(int channel)
     send(channel, packet, sizeof(packet), MSG_NOSIGNAL);
 }
 
-static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline)
+/* Before the sandbox is closed around it; the descriptor is not needed any more. */
+static gboolean map_queues(const VgpuOptions *options, void **memory, GError **error)
 {
+    *memory = NULL;
+    if (options->queues == 0)
+        return TRUE;
+    *memory = mmap(NULL, (size_t)options->shm_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                   options->shm_fd, 0);
+    if (*memory == MAP_FAILED) {
+        int saved = errno;
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(saved),
+                    "cannot map the queues' memory: %s", g_strerror(saved));
+        return FALSE;
+    }
+    close(options->shm_fd);
+    return TRUE;
+}
+
+static VgpuCharge limits_of(const VgpuOptions *options, const VgpuBackend *backend)
+{
+    const guint64 memory = backend != NULL ? backend->info.memory : 0;
+
+    return (VgpuCharge){
+        .amount = {
+            [VGPU_QUOTA_MEMORY] = options->max_memory_mib > 0
+                                      ? MIN((guint64)options->max_memory_mib << 20, memory)
+                                      : memory,
+            [VGPU_QUOTA_PROGRAMS] = PROGRAM_BYTES,
+            [VGPU_QUOTA_HANDLES] = (guint64)options->max_handles,
+            [VGPU_QUOTA_OUTSTANDING] = (guint64)options->max_outstanding,
+        }};
+}
+
+static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline,
+                            void *memory)
+{
+    g_autoptr(GError) error = NULL;
     g_autoptr(VgpuBackend) backend = open_backend(options, page, deadline);
     VgpuService service = {
         .channel = options->channel_fd,
@@ -99,11 +141,19 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .backend = backend,
         .deadline = deadline,
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
+        .build_ns = (guint64)MAX(options->timeout_ms, options->open_timeout_ms) * NS_PER_MS,
     };
+    VgpuLoop loop;
 
+    vgpu_gate_init(&service.gate, page, limits_of(options, backend));
+    if (!vgpu_loop_init(&loop, &service, memory, (gsize)options->shm_size, (guint)options->queues,
+                        options->queue_fds, &error)) {
+        g_critical("%s", error->message);
+        return VGPU_WORKER_EXIT_FAILURE;
+    }
     if (options->queues > 0)
         say_ready(options->channel_fd);
-    VgpuWorkerExit result = vgpu_service_run(&service);
+    VgpuWorkerExit result = vgpu_loop_run(&loop);
     /*
      * A sandboxed worker leaves at once, without closing the device and without exit handlers: the
      * kernel takes everything back, while GPU drivers are known to hang there; and LeakSanitizer's
@@ -111,6 +161,7 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
      */
     if (!options->no_sandbox)
         _exit(result);
+    vgpu_loop_clear(&loop);
     return result;
 }
 
@@ -128,7 +179,8 @@ static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
     fcntl(options->channel_fd, F_SETFD, FD_CLOEXEC);
 
     VgpuDeadline *deadline = NULL;
-    if (give_up_privileges(options, parent, &error)) {
+    void *memory;
+    if (map_queues(options, &memory, &error) && give_up_privileges(options, parent, &error)) {
         vgpu_sandbox_clean_environment(options->cache_dir);
         deadline = vgpu_deadline_new(&error);
     }
@@ -137,7 +189,7 @@ static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
         set_failed(page, error->message);
         return VGPU_WORKER_EXIT_FAILURE;
     }
-    return serve(options, page, deadline);
+    return serve(options, page, deadline, memory);
 }
 
 int main(int argc, char **argv)

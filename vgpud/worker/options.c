@@ -10,6 +10,8 @@
 #include "vgpu-queue.h"
 
 #define DEFAULT_TIMEOUT_MS      5000
+#define DEFAULT_HANDLES         65536 /* sixteen queues full of them */
+#define DEFAULT_OUTSTANDING     256
 #define NO_ID                   G_MAXUINT32 /* -1 as a user or group means "as it is" */
 #define DEFAULT_OPEN_TIMEOUT_MS 60000       /* the first build of a kernel on a busy host */
 
@@ -98,6 +100,9 @@ static gboolean check(VgpuOptions *options, GError **error)
            check_range("--channel-fd", options->channel_fd, STDERR_FILENO + 1, G_MAXINT - 1,
                        error) &&
            check_range("--page-fd", options->page_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) &&
+           check_range("--max-memory-mib", options->max_memory_mib, 0, G_MAXINT32, error) &&
+           check_range("--max-handles", options->max_handles, 1, G_MAXINT32, error) &&
+           check_range("--max-outstanding", options->max_outstanding, 1, G_MAXINT32, error) &&
            parse_groups(options, error) && check_channel(options->channel_fd, error) &&
            check_queues(options, error);
 }
@@ -111,6 +116,8 @@ static VgpuOptions *options_new(void)
     options->shm_fd = options->queue_fds = -1;
     options->timeout_ms = DEFAULT_TIMEOUT_MS;
     options->open_timeout_ms = DEFAULT_OPEN_TIMEOUT_MS;
+    options->max_handles = DEFAULT_HANDLES;
+    options->max_outstanding = DEFAULT_OUTSTANDING;
     options->group_ids = g_array_new(FALSE, FALSE, sizeof(gid_t));
     return options;
 }
@@ -139,6 +146,12 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
         {"shm-fd", 0, 0, G_OPTION_ARG_INT, &o->shm_fd, "the queues' memory", "N"},
         {"queue-fds", 0, 0, G_OPTION_ARG_INT, &o->queue_fds,
          "the first of each queue's doorbell and completion", "N"},
+        {"max-memory-mib", 0, 0, G_OPTION_ARG_INT64, &o->max_memory_mib,
+         "device memory that the VM may have in buffers, 0: all [0]", "N"},
+        {"max-handles", 0, 0, G_OPTION_ARG_INT, &o->max_handles,
+         "handles that the VM may have [65536]", "N"},
+        {"max-outstanding", 0, 0, G_OPTION_ARG_INT, &o->max_outstanding,
+         "commands of the VM that the device may have at once [256]", "N"},
         {"no-sandbox", 0, 0, G_OPTION_ARG_NONE, &o->no_sandbox,
          "keep all privileges: for development only", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &o->show_version, "print the version", NULL},

@@ -29,6 +29,11 @@ typedef struct {
     int shm_fd;      /* the memfd behind it: to be mapped shared */
     int queue_fds;   /* the first of 2 * queues eventfds: queue i's doorbell, to be waited for, is
                         queue_fds + 2 * i, and its completion, to be written to, the next one */
+
+    /* What the VM may hold by them: see VgpuQuotaKind. */
+    gint64 max_memory_mib; /* 0: as much as the device has */
+    int max_handles;
+    int max_outstanding;
 } VgpuOptions;
 
 /*

@@ -26,13 +26,22 @@ gboolean vgpu_sandbox_step(int result, const char *what, GError **error)
     return FALSE;
 }
 
-static gboolean close_descriptors(int keep, GError **error)
+/* Closes what lies from @first up to, not including, @end. */
+static gboolean close_between(unsigned int first, unsigned int end, GError **error)
 {
-    const unsigned int first = STDERR_FILENO + 1, kept = (unsigned int)keep;
+    return first >= end ||
+           vgpu_sandbox_step(close_range(first, end - 1, 0), "closing descriptors", error);
+}
 
-    return (kept == first ||
-            vgpu_sandbox_step(close_range(first, kept - 1, 0), "closing descriptors", error)) &&
-           vgpu_sandbox_step(close_range(kept + 1, ~0u, 0), "closing descriptors", error);
+static gboolean close_descriptors(const VgpuSandbox *sandbox, GError **error)
+{
+    const unsigned int one = (unsigned int)sandbox->keep_fd;
+    const unsigned int first = sandbox->keep_count > 0 ? (unsigned int)sandbox->keep_first : one;
+    const unsigned int end = first + MAX(1, sandbox->keep_count); /* behind the last of them */
+
+    return close_between(STDERR_FILENO + 1, MIN(one, first), error) &&
+           (one < first ? close_between(one + 1, first, error) : close_between(end, one, error)) &&
+           vgpu_sandbox_step(close_range(MAX(one + 1, end), ~0u, 0), "closing descriptors", error);
 }
 
 /* No limit on address space: drivers and sanitizers reserve far more than they use. */
@@ -115,8 +124,8 @@ gboolean vgpu_sandbox_enter(const VgpuSandbox *sandbox, GError **error)
         return FALSE;
     }
     if (!vgpu_sandbox_enter_namespaces(sandbox->cache_dir, error) ||
-        !close_descriptors(sandbox->keep_fd, error) || !set_limits(error) ||
-        !change_ids(sandbox, error) || !seal_process(sandbox->parent, error))
+        !close_descriptors(sandbox, error) || !set_limits(error) || !change_ids(sandbox, error) ||
+        !seal_process(sandbox->parent, error))
         return FALSE;
     umask(077);
     return vgpu_sandbox_load_filter(error);

@@ -50,10 +50,36 @@ static gboolean answer(const VgpuService *service, const struct vgpu_response *r
     return sent == (ssize_t)(head + length);
 }
 
-/*
- * In the deadline's thread, while the main thread is stuck in the backend. The channel is shut
- * down by hand because a process whose thread hangs in a driver may stay for long after exit.
- */
+void vgpu_service_account(const VgpuService *service, VgpuServiceCounts *counts)
+{
+    VgpuPage *page = service->page;
+
+    if (counts->requests > 0) {
+        add(&page->requests, counts->requests);
+        atomic_store_explicit(&page->last_us, g_get_real_time(), memory_order_relaxed);
+    }
+    for (gsize i = 1; i < VGPU_ERROR_COUNT; i++)
+        if (counts->errors[i] > 0)
+            add(&page->errors[i], counts->errors[i]);
+    if (counts->bytes_in > 0)
+        add(&page->bytes_in, counts->bytes_in);
+    if (counts->bytes_out > 0)
+        add(&page->bytes_out, counts->bytes_out);
+    if (counts->device_ns > 0)
+        add(&page->device_ns, counts->device_ns);
+    *counts = (VgpuServiceCounts){0};
+}
+
+void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 limit_ns)
+{
+    shutdown(service->channel, SHUT_RDWR);
+    g_warning("%s has not ended within %" G_GUINT64_FORMAT
+              " ms: the device hangs, this worker ends",
+              what, limit_ns / 1000000);
+    _exit(VGPU_WORKER_EXIT_DEADLINE);
+}
+
+/* In the deadline's thread, while the main thread is stuck in the backend. */
 static void expired(gpointer data)
 {
     VgpuService *service = data;
@@ -62,11 +88,8 @@ static void expired(gpointer data)
                                            .exec_time_us = vgpu_operation_exec_time_us(spent_ns)};
 
     answer(service, &response, spent_ns, MSG_DONTWAIT);
-    shutdown(service->channel, SHUT_RDWR);
-    g_warning("request %u has not ended within %" G_GUINT64_FORMAT
-              " ms: the device hangs, this worker ends",
-              service->live.request_id, service->timeout_ns / 1000000);
-    _exit(VGPU_WORKER_EXIT_DEADLINE);
+    g_autofree char *what = g_strdup_printf("request %u", service->live.request_id);
+    vgpu_service_give_up(service, what, service->timeout_ns);
 }
 
 static enum vgpu_error run(VgpuService *service, const VgpuOperation *operation,
@@ -85,18 +108,6 @@ static enum vgpu_error run(VgpuService *service, const VgpuOperation *operation,
     return status;
 }
 
-/* One load for each request; vgpud may change the rate at any time. */
-static gboolean may_pass(VgpuService *service)
-{
-    const guint64 rate = atomic_load_explicit(&service->page->rate, memory_order_relaxed);
-
-    if (rate != service->rate) {
-        service->rate = rate;
-        vgpu_limiter_init(&service->limiter, vgpu_page_rate(rate));
-    }
-    return vgpu_limiter_take(&service->limiter, service->live.arrived_ns);
-}
-
 /* Serves the live request, whose bytes are @bytes. FALSE: nobody takes the answer. */
 static gboolean serve(VgpuService *service, const guint8 *bytes)
 {
@@ -107,7 +118,7 @@ static gboolean serve(VgpuService *service, const guint8 *bytes)
     guint64 device_ns = 0;
     enum vgpu_error status = VGPU_ERROR_RATE_LIMITED;
 
-    if (may_pass(service))
+    if (vgpu_gate_pass(&service->gate))
         status = vgpu_operation_check(bytes, service->live.length, &request, &operation);
     if (status == VGPU_ERROR_NONE)
         status = run(service, operation, &request, &response, &device_ns, &error);
@@ -120,7 +131,7 @@ static gboolean serve(VgpuService *service, const guint8 *bytes)
 }
 
 /*
- * Waits for a packet. Returns its real length, which may be beyond @size, and 0 when the channel is
+ * Takes a packet. Returns its real length, which may be beyond @size, and 0 when the channel is
  * closed, also by an empty packet, which no device sends; -1 on an error.
  */
 static ssize_t receive(int channel, void *packet, gsize size)
@@ -128,35 +139,41 @@ static ssize_t receive(int channel, void *packet, gsize size)
     ssize_t length;
 
     do {
-        length = recv(channel, packet, size, MSG_TRUNC);
+        length = recv(channel, packet, size, MSG_TRUNC | MSG_DONTWAIT);
     } while (length < 0 && errno == EINTR);
     return length < 0 && errno == ECONNRESET ? 0 : length;
 }
 
-VgpuWorkerExit vgpu_service_run(VgpuService *service)
+static VgpuServiceResult end(VgpuWorkerExit *how, VgpuWorkerExit exit)
+{
+    *how = exit;
+    return VGPU_SERVICE_ENDS;
+}
+
+VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how)
 {
     guint8 packet[VGPU_CHANNEL_MAX_PACKET];
     struct vgpu_channel_header header;
+    const ssize_t length = receive(service->channel, packet, sizeof(packet));
 
-    for (;;) {
-        ssize_t length = receive(service->channel, packet, sizeof(packet));
-        if (length == 0)
-            return VGPU_WORKER_EXIT_CLOSED;
-        if (length < 0) {
-            g_critical("cannot read the channel: %s", g_strerror(errno));
-            return VGPU_WORKER_EXIT_FAILURE;
-        }
-        if (!vgpu_channel_decode(packet, (gsize)length, &header) ||
-            header.type != VGPU_CHANNEL_REQUEST) {
-            g_critical("QEMU sent a malformed packet of %zd bytes: this worker ends", length);
-            return VGPU_WORKER_EXIT_PACKET;
-        }
-
-        service->live = (VgpuLive){.sequence = header.sequence,
-                                   .request_id = header.request_id,
-                                   .length = header.length,
-                                   .arrived_ns = vgpu_deadline_now()};
-        if (!serve(service, packet + sizeof(header)))
-            return VGPU_WORKER_EXIT_CLOSED;
+    if (length == 0)
+        return end(how, VGPU_WORKER_EXIT_CLOSED);
+    if (length < 0 && errno == EAGAIN)
+        return VGPU_SERVICE_SERVED;
+    if (length < 0) {
+        g_critical("cannot read the channel: %s", g_strerror(errno));
+        return end(how, VGPU_WORKER_EXIT_FAILURE);
     }
+    if (!vgpu_channel_decode(packet, (gsize)length, &header) ||
+        header.type != VGPU_CHANNEL_REQUEST) {
+        g_critical("QEMU sent a malformed packet of %zd bytes: this worker ends", length);
+        return end(how, VGPU_WORKER_EXIT_PACKET);
+    }
+
+    service->live = (VgpuLive){.sequence = header.sequence,
+                               .request_id = header.request_id,
+                               .length = header.length,
+                               .arrived_ns = vgpu_deadline_now()};
+    return serve(service, packet + sizeof(header)) ? VGPU_SERVICE_SERVED
+                                                   : end(how, VGPU_WORKER_EXIT_CLOSED);
 }

@@ -6,7 +6,7 @@
 
 #include "backend.h"
 #include "deadline.h"
-#include "limiter.h"
+#include "gate.h"
 #include "page.h"
 #include "tally.h"
 #include "worker.h"
@@ -25,16 +25,44 @@ typedef struct {
     VgpuBackend *backend;   /* borrowed; NULL: there is none, device work is answered with 0x05 */
     VgpuDeadline *deadline; /* borrowed */
     guint64 timeout_ns;     /* from a request's arrival to its answer at the latest */
-    guint64 rate;           /* the page's, as the limiter has it */
-    VgpuLimiter limiter;
+    guint64 build_ns;       /* the same, of a command that builds a program */
+    VgpuGate gate;
     VgpuTally tally;
     VgpuLive live;
 } VgpuService;
 
+typedef enum {
+    VGPU_SERVICE_SERVED, /* or there was nothing */
+    VGPU_SERVICE_ENDS,   /* the worker is to end, see @how */
+} VgpuServiceResult;
+
 /*
- * vgpu_service_run:
- * Serves until the channel's end. Returns how the worker is to exit, after having logged why where
- * that is not a matter of course. Does not return when a request passes its deadline: it is
- * answered with VGPU_ERROR_TIMEOUT and the process exits with VGPU_WORKER_EXIT_DEADLINE.
+ * vgpu_service_serve:
+ * Serves one request of the channel, which is readable. VGPU_SERVICE_ENDS: the worker is to exit as
+ * @how says, which has been logged where that is not a matter of course. Does not return when the
+ * request passes its deadline: it is answered with VGPU_ERROR_TIMEOUT and the process exits with
+ * VGPU_WORKER_EXIT_DEADLINE.
  */
-VgpuWorkerExit vgpu_service_run(VgpuService *service);
+VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how);
+
+/*
+ * vgpu_service_give_up:
+ * Ends the process with VGPU_WORKER_EXIT_DEADLINE, from any thread, after having logged @what has
+ * not ended within @limit_ns. The channel is shut down by hand because a process whose thread hangs
+ * in a driver may stay for long after exit.
+ */
+G_NORETURN void vgpu_service_give_up(const VgpuService *service, const char *what,
+                                     guint64 limit_ns);
+
+/* What commands of queues add to the page. */
+typedef struct {
+    guint64 requests;
+    guint64
+        errors[VGPU_ERROR_COUNT]; /* by result; those that are no enum vgpu_error are not in it */
+    guint64 bytes_in;
+    guint64 bytes_out;
+    guint64 device_ns;
+} VgpuServiceCounts;
+
+/* Adds @counts to the page and sets them to 0. */
+void vgpu_service_account(const VgpuService *service, VgpuServiceCounts *counts);

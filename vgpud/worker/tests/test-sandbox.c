@@ -120,7 +120,7 @@ static void test_descriptors(void **state)
     g_autofree char *folder = g_strdup_printf("/proc/%d/fd", process.pid);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     const char *name;
-    guint sockets = 0, timers = 0, others = 0;
+    guint sockets = 0, timers = 0, polls = 0, events = 0, others = 0;
     while ((name = g_dir_read_name(dir)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autofree char *target = g_file_read_link(path, NULL);
@@ -131,11 +131,17 @@ static void test_descriptors(void **state)
             sockets++;
         else if (g_str_equal(target, "anon_inode:[timerfd]"))
             timers++;
+        else if (g_str_equal(target, "anon_inode:[eventpoll]"))
+            polls++;
+        else if (g_str_equal(target, "anon_inode:[eventfd]"))
+            events++;
         else
             others++;
     }
     assert_int_equal(sockets, 1);
     assert_int_equal(timers, 1);
+    assert_int_equal(polls, 1);
+    assert_int_equal(events, 1);
     assert_int_equal(others, 0);
     close(leaked);
     process_end(&process);

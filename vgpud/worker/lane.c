@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lane.h"
+
+void vgpu_lane_init(VgpuLane *lane, VgpuService *service, void *slot, gsize size, int wake)
+{
+    *lane = (VgpuLane){.service = service};
+    vgpu_queue_init(&lane->queue, slot, size, wake);
+}
+
+void vgpu_lane_clear(VgpuLane *lane)
+{
+    g_clear_pointer(&lane->owner, vgpu_owner_free);
+}
+
+gboolean vgpu_lane_is_blocked(const VgpuLane *lane)
+{
+    return lane->waits || lane->leaving != VGPU_QUEUE_NEXT_NOTHING;
+}
+
+gboolean vgpu_lane_is_owned(const VgpuLane *lane)
+{
+    return lane->queue.serving;
+}
+
+guint64 vgpu_lane_due(const VgpuLane *lane)
+{
+    return lane->owner != NULL && lane->owner->count > 0
+               ? lane->owner->oldest_ns + lane->service->timeout_ns
+               : G_MAXUINT64;
+}
+
+/* In either thread; the main one is in the backend, or here. */
+static void tell_timeout(VgpuLane *lane)
+{
+    lane->counts.requests++;
+    lane->counts.errors[VGPU_ERROR_TIMEOUT]++;
+    vgpu_service_account(lane->service, &lane->counts);
+    vgpu_queue_break(&lane->queue, VGPU_RESULT_TIMEOUT);
+}
+
+void vgpu_lane_give_up(VgpuLane *lane)
+{
+    const guint32 tag = lane->owner->window[lane->owner->oldest].tag;
+    g_autofree char *what = g_strdup_printf("what a queue's command %u has begun", tag);
+
+    tell_timeout(lane);
+    vgpu_service_give_up(lane->service, what, lane->service->timeout_ns);
+}
+
+/* In the deadline's thread, while the main thread is stuck in the backend. */
+static void expired(gpointer data)
+{
+    VgpuLane *lane = data;
+    const gboolean builds = vgpu_command_patience(&lane->command) == VGPU_COMMAND_BUILD;
+    g_autofree char *what =
+        g_strdup_printf("a queue's command %u (0x%04x)", lane->command.tag, lane->command.opcode);
+
+    tell_timeout(lane);
+    vgpu_service_give_up(lane->service, what,
+                         builds ? lane->service->build_ns : lane->service->timeout_ns);
+}
+
+/* From here to vgpu_deadline_disarm() the driver may take as long as @patience says. */
+static void arm(VgpuLane *lane, VgpuCommandPatience patience)
+{
+    const VgpuService *service = lane->service;
+    const guint64 limit_ns =
+        patience == VGPU_COMMAND_BUILD ? service->build_ns : service->timeout_ns;
+
+    vgpu_deadline_arm(service->deadline, vgpu_deadline_now() + limit_ns, expired, lane);
+}
+
+static gboolean collect(VgpuLane *lane)
+{
+    VgpuOwner *owner = lane->owner;
+
+    if (owner == NULL || owner->count == 0 || !vgpu_owner_collect(owner))
+        return FALSE;
+    lane->counts.device_ns += owner->device_ns;
+    owner->device_ns = 0;
+    /* Its completion said no more than that it had begun. */
+    if (owner->failed != VGPU_RESULT_OK && lane->queue.first == VGPU_RESULT_OK) {
+        lane->queue.first = owner->failed;
+        lane->queue.first_tag = owner->failed_tag;
+        lane->counts.errors[VGPU_ERROR_EXECUTION_FAILED]++;
+    }
+    owner->failed = VGPU_RESULT_OK;
+    return TRUE;
+}
+
+/* The owner goes, once nothing of its runs any more. */
+static gboolean leave(VgpuLane *lane)
+{
+    if (lane->owner != NULL && lane->owner->count > 0)
+        return FALSE;
+    if (lane->owner != NULL) {
+        arm(lane, VGPU_COMMAND_QUICK);
+        g_clear_pointer(&lane->owner, vgpu_owner_free);
+        vgpu_deadline_disarm(lane->service->deadline);
+    }
+    if (lane->leaving == VGPU_QUEUE_NEXT_SESSION)
+        vgpu_queue_begin(&lane->queue);
+    lane->leaving = VGPU_QUEUE_NEXT_NOTHING;
+    return TRUE;
+}
+
+/* Gets the next command; FALSE: there is none. @worked is set when there was something else. */
+static gboolean fetch(VgpuLane *lane, gboolean *worked)
+{
+    VgpuQueueNext next = vgpu_queue_next(&lane->queue, &lane->command);
+
+    if (next == VGPU_QUEUE_NEXT_COMMAND) {
+        if (lane->owner == NULL)
+            lane->owner = vgpu_owner_new(lane->service->backend, &lane->service->gate.quota);
+        return TRUE;
+    }
+    if (next != VGPU_QUEUE_NEXT_NOTHING) {
+        lane->leaving = next;
+        *worked |= leave(lane);
+    }
+    return FALSE;
+}
+
+static void account(VgpuLane *lane, enum vgpu_result status, const VgpuCommandOutcome *outcome)
+{
+    VgpuServiceCounts *counts = &lane->counts;
+
+    counts->requests++;
+    counts->bytes_in += sizeof(lane->command) + outcome->bytes_in;
+    counts->bytes_out += outcome->bytes_out;
+    counts->device_ns += outcome->elapsed_ns;
+    if (status != VGPU_RESULT_OK && (guint)status < VGPU_ERROR_COUNT)
+        counts->errors[status]++;
+    if (outcome->error != NULL)
+        vgpu_tally_add(&lane->service->tally, VGPU_ERROR_EXECUTION_FAILED, lane->command.tag,
+                       outcome->error->message);
+}
+
+static void carry_out(VgpuLane *lane)
+{
+    VgpuService *service = lane->service;
+    const VgpuCommandPatience patience = vgpu_command_patience(&lane->command);
+    const gboolean watched = patience != VGPU_COMMAND_AT_ONCE && service->backend != NULL;
+    VgpuCommandOutcome outcome;
+
+    /* What has ended is not to wait for what takes long. */
+    if (patience >= VGPU_COMMAND_SLOW)
+        vgpu_queue_flush(&lane->queue);
+    if (watched)
+        arm(lane, patience);
+    enum vgpu_result status =
+        vgpu_command_run(lane->owner, &service->gate, &lane->queue, &lane->command, &outcome);
+    if (watched)
+        vgpu_deadline_disarm(service->deadline);
+    account(lane, status, &outcome);
+    vgpu_queue_complete(&lane->queue, &lane->command, status, outcome.result, outcome.elapsed_ns);
+    g_clear_error(&outcome.error);
+}
+
+/* TRUE when the fetched command cannot begin yet. */
+static gboolean must_wait(VgpuLane *lane)
+{
+    if (!vgpu_command_must_wait(lane->owner, &lane->command))
+        return FALSE;
+    /* Often it is only that nobody has looked since. */
+    return !collect(lane) || vgpu_command_must_wait(lane->owner, &lane->command);
+}
+
+static void flush_device(VgpuLane *lane)
+{
+    const VgpuService *service = lane->service;
+
+    if (lane->owner == NULL || lane->owner->count == 0)
+        return;
+    arm(lane, VGPU_COMMAND_QUICK);
+    service->backend->class->queue_flush(lane->owner->queue, NULL);
+    vgpu_deadline_disarm(service->deadline);
+}
+
+gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
+{
+    gboolean worked = collect(lane);
+
+    if (lane->leaving != VGPU_QUEUE_NEXT_NOTHING && !leave(lane))
+        return worked;
+    for (guint i = 0; i < batch; i++) {
+        if (!lane->waits && !fetch(lane, &worked))
+            break;
+        lane->waits = must_wait(lane);
+        if (lane->waits)
+            break;
+        carry_out(lane);
+        worked = TRUE;
+    }
+    if (!worked)
+        return FALSE;
+    vgpu_queue_flush(&lane->queue);
+    flush_device(lane);
+    vgpu_service_account(lane->service, &lane->counts);
+    return TRUE;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One queue being served: its ring, its owner, and the command that waits for the device.
+ *
+ * Whatever waits for the device makes only its own lane wait. A command that needs what runs before
+ * it to have ended stays with the lane until it has; and so does the end of a session, which gives
+ * back what the device must have finished with.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "commands.h"
+#include "owner.h"
+#include "queue.h"
+#include "service.h"
+
+typedef struct {
+    VgpuService *service; /* borrowed */
+    VgpuQueue queue;
+    VgpuOwner *owner;            /* NULL: nobody has been served since the last one left */
+    struct vgpu_command command; /* fetched, and not carried out yet, while @waits */
+    gboolean waits;
+    VgpuQueueNext leaving; /* SESSION, BROKEN: the owner's window has to empty first; else NOTHING
+                            */
+    VgpuServiceCounts counts;
+} VgpuLane;
+
+/* @slot, @size and @wake: as of vgpu_queue_init(). */
+void vgpu_lane_init(VgpuLane *lane, VgpuService *service, void *slot, gsize size, int wake);
+
+/* Frees what the owner has, without regard to the guest. Only when nothing runs any more. */
+void vgpu_lane_clear(VgpuLane *lane);
+
+/*
+ * vgpu_lane_serve:
+ * Carries out up to @batch commands. Returns whether there was anything to do. Does not return when
+ * a command passes its deadline.
+ */
+gboolean vgpu_lane_serve(VgpuLane *lane, guint batch);
+
+/* TRUE when nothing more is fetched until something has ended on the device. */
+gboolean vgpu_lane_is_blocked(const VgpuLane *lane);
+
+/* TRUE when somebody owns the queue. */
+gboolean vgpu_lane_is_owned(const VgpuLane *lane);
+
+/* When the oldest work on the device must have ended, vgpu_deadline_now(); G_MAXUINT64: none runs.
+ */
+guint64 vgpu_lane_due(const VgpuLane *lane);
+
+/* The time that vgpu_lane_due() said has come: tells the guest, and ends the process. */
+G_NORETURN void vgpu_lane_give_up(VgpuLane *lane);

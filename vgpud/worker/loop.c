@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "loop.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+#define BATCH     32u     /* commands of one queue before it is another's turn */
+#define PASSES    16u     /* busy turns of all queues between two looks at the channel */
+#define SPIN_NS   100000u /* at most: what a sleep and a wake-up cost on a slow machine */
+#define NS_PER_MS 1000000u
+
+/* What woke the loop, in epoll's data. */
+enum { FROM_CHANNEL, FROM_QUEUE };
+
+static guint64 now(void *data)
+{
+    (void)data;
+    return vgpu_deadline_now();
+}
+
+static void relax(void *data)
+{
+    (void)data;
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static gboolean watch(const VgpuLoop *loop, int fd, guint32 events, guint64 source, GError **error)
+{
+    struct epoll_event event = {.events = events, .data = {.u64 = source}};
+
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+        return TRUE;
+    int saved = errno;
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(saved), "cannot wait for a descriptor: %s",
+                g_strerror(saved));
+    return FALSE;
+}
+
+/*
+ * Eventfds are told by their edges: each write is one, and nobody has to read them. However often a
+ * guest rings, it is one event for each sleep; and their counters do not wrap, they stop.
+ */
+static gboolean watch_all(const VgpuLoop *loop, int doorbells, GError **error)
+{
+    if (!watch(loop, loop->service->channel, EPOLLIN, FROM_CHANNEL, error) ||
+        !watch(loop, loop->device, EPOLLIN | EPOLLET, FROM_QUEUE, error))
+        return FALSE;
+    for (guint i = 0; i < loop->count; i++)
+        if (!watch(loop, doorbells + 2 * (int)i, EPOLLIN | EPOLLET, FROM_QUEUE, error))
+            return FALSE;
+    return TRUE;
+}
+
+gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsize size, guint count,
+                        int doorbells, GError **error)
+{
+    const gsize slot = vgpu_queue_slot_size(size, count);
+    const gboolean alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
+
+    *loop = (VgpuLoop){
+        .service = service,
+        .lanes = g_new0(VgpuLane, count),
+        .count = count,
+        .epoll = epoll_create1(EPOLL_CLOEXEC),
+        .device = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .spin = vgpu_spin_new((VgpuSpinMachine){.now = now, .relax = relax}, alone ? 0 : SPIN_NS),
+    };
+    for (guint i = 0; i < count; i++)
+        vgpu_lane_init(&loop->lanes[i], service, (guint8 *)memory + i * slot, slot,
+                       doorbells + 2 * (int)i + 1);
+    if (watch_all(loop, doorbells, error))
+        return TRUE;
+    vgpu_loop_clear(loop);
+    return FALSE;
+}
+
+void vgpu_loop_clear(VgpuLoop *loop)
+{
+    gboolean runs = FALSE;
+
+    for (guint i = 0; i < loop->count; i++) {
+        if (vgpu_lane_due(&loop->lanes[i]) == G_MAXUINT64)
+            vgpu_lane_clear(&loop->lanes[i]);
+        else
+            runs = TRUE;
+    }
+    /* The device may still write the eventfd, and what runs has its buffers. */
+    if (!runs) {
+        g_free(loop->lanes);
+        if (loop->device >= 0)
+            close(loop->device);
+    }
+    if (loop->epoll >= 0)
+        close(loop->epoll);
+}
+
+static gboolean serve_lanes(VgpuLoop *loop)
+{
+    gboolean worked = FALSE;
+
+    for (guint i = 0; i < loop->count; i++)
+        worked |= vgpu_lane_serve(&loop->lanes[i], BATCH);
+    return worked;
+}
+
+static gboolean is_any(const VgpuLoop *loop, gboolean (*is)(const VgpuLane *lane))
+{
+    for (guint i = 0; i < loop->count; i++)
+        if (is(&loop->lanes[i]))
+            return TRUE;
+    return FALSE;
+}
+
+/* Whether serve_lanes() would find something. */
+static bool is_ready(void *data)
+{
+    VgpuLoop *loop = data;
+    gboolean blocked = FALSE;
+
+    for (guint i = 0; i < loop->count; i++) {
+        VgpuLane *lane = &loop->lanes[i];
+
+        if (vgpu_lane_is_blocked(lane))
+            blocked = TRUE;
+        else if (vgpu_queue_ready(&lane->queue))
+            return true;
+    }
+    /* A lane may wait for what another one has on the device: they share the VM's quota. */
+    for (guint i = 0; blocked && i < loop->count; i++) {
+        const VgpuOwner *owner = loop->lanes[i].owner;
+
+        if (owner != NULL && vgpu_owner_has_ended(owner))
+            return true;
+    }
+    return false;
+}
+
+/* Ends the process if something has been on the device for too long; else returns the first time at
+ * which that will be so, G_MAXUINT64: nothing is there. */
+static guint64 check_deadlines(VgpuLoop *loop)
+{
+    guint64 first = G_MAXUINT64;
+
+    for (guint i = 0; i < loop->count; i++)
+        first = MIN(first, vgpu_lane_due(&loop->lanes[i]));
+    if (first == G_MAXUINT64 || first > vgpu_deadline_now())
+        return first;
+    for (guint i = 0; i < loop->count; i++)
+        if (vgpu_lane_due(&loop->lanes[i]) <= first)
+            vgpu_lane_give_up(&loop->lanes[i]);
+    return first;
+}
+
+/* Asks to be woken by each queue, and by the device; FALSE: something has come meanwhile. */
+static gboolean park(VgpuLoop *loop)
+{
+    gboolean quiet = TRUE;
+
+    for (guint i = 0; i < loop->count; i++) {
+        VgpuLane *lane = &loop->lanes[i];
+
+        /* What a blocked lane waits for comes from the device; its guest may write on. */
+        if (!vgpu_lane_is_blocked(lane))
+            quiet &= vgpu_queue_park(&lane->queue);
+        if (lane->owner != NULL)
+            quiet &= vgpu_owner_notify(lane->owner, loop->device);
+    }
+    return quiet;
+}
+
+static void unpark(VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        if (!vgpu_lane_is_blocked(&loop->lanes[i]))
+            vgpu_queue_unpark(&loop->lanes[i].queue);
+}
+
+/* Milliseconds until @at_ns, rounded up, for epoll_wait(); -1: for ever. */
+static int timeout_until(guint64 at_ns)
+{
+    if (at_ns == G_MAXUINT64)
+        return -1;
+    const guint64 now_ns = vgpu_deadline_now();
+    return at_ns <= now_ns ? 0 : (int)MIN((at_ns - now_ns) / NS_PER_MS + 1, G_MAXINT);
+}
+
+/* Waits for @timeout_ms at most; returns whether the channel is readable. */
+static gboolean wait_for_events(const VgpuLoop *loop, int timeout_ms)
+{
+    struct epoll_event events[VGPU_QUEUE_MAX + 2]; /* all that there can be: one wake-up for all */
+    int count = epoll_wait(loop->epoll, events, G_N_ELEMENTS(events), timeout_ms);
+
+    for (int i = 0; i < count; i++)
+        if (events[i].data.u64 == FROM_CHANNEL)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean sleep_until_event(VgpuLoop *loop)
+{
+    const guint64 due = check_deadlines(loop);
+    const gboolean quiet = park(loop);
+
+    if (quiet)
+        vgpu_deadline_rest(loop->service->deadline);
+    gboolean readable = wait_for_events(loop, quiet ? timeout_until(due) : 0);
+    unpark(loop);
+    return readable;
+}
+
+VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
+{
+    VgpuWorkerExit how;
+    guint passes = 0;
+
+    for (;;) {
+        gboolean readable;
+
+        if (serve_lanes(loop) ||
+            (is_any(loop, vgpu_lane_is_owned) && vgpu_spin_until(&loop->spin, is_ready, loop))) {
+            if (++passes % PASSES != 0)
+                continue;
+            check_deadlines(loop);
+            readable = wait_for_events(loop, 0);
+        } else {
+            readable = sleep_until_event(loop);
+        }
+        if (readable && vgpu_service_serve(loop->service, &how) == VGPU_SERVICE_ENDS)
+            return how;
+    }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The worker's loop: the channel of protocol 1.0 and all queues, in one thread.
+ *
+ * The queues take turns, each with a bounded batch. When none has anything to do, the loop looks
+ * again for a while that adapts (vgpu-spin.h), then parks all queues, looks once more, and sleeps
+ * until the channel, a doorbell or the device wakes it. A worker whose guest is idle has no timer.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "lane.h"
+#include "service.h"
+#include "vgpu-spin.h"
+
+typedef struct {
+    VgpuService *service; /* borrowed */
+    VgpuLane *lanes;
+    guint count;
+    int epoll;
+    int device; /* eventfd: what was given to the device has ended */
+    VgpuSpin spin;
+} VgpuLoop;
+
+/*
+ * vgpu_loop_init:
+ * @memory: @count slots that the guest shares, in @size bytes, mapped and borrowed; @count 0: none.
+ * @doorbells: the first of 2 * @count eventfds, each queue's doorbell and completion; borrowed.
+ * From now on a session that begins is this worker's. FALSE with @error set: no descriptor is left.
+ */
+gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsize size, guint count,
+                        int doorbells, GError **error);
+
+/*
+ * vgpu_loop_run:
+ * Serves until the channel's end. Returns how the worker is to exit, after having logged why where
+ * that is not a matter of course. Does not return when something passes its deadline: the process
+ * exits with VGPU_WORKER_EXIT_DEADLINE.
+ */
+VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop);
+
+/* Frees all, also what owners have, unless something still runs: that is left to the kernel. */
+void vgpu_loop_clear(VgpuLoop *loop);
