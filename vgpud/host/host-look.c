@@ -29,9 +29,8 @@ void vgpu_host_look_clear(VgpuHostLook *self)
     g_hash_table_unref(self->running);
     g_hash_table_unref(self->notes);
     /* What is under way may take for ever, and holds on to what it needs. */
-    g_thread_pool_free(self->plugs, TRUE, FALSE);
+    vgpu_host_plug_pool_free(self->plugs, self->shared);
     g_thread_pool_free(self->orders, TRUE, FALSE);
-    vgpu_host_running_take_results(self);
     g_hash_table_unref(self->runs);
 }
 

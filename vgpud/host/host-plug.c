@@ -207,11 +207,30 @@ static gboolean carry_out(VgpuHostPlug *plug, virConnectPtr connection, GError *
     }
 }
 
+static gboolean has_ended(VgpuHostShared *shared)
+{
+    g_async_queue_lock(shared->plugged);
+    gboolean ended = shared->ended;
+    g_async_queue_unlock(shared->plugged);
+    return ended;
+}
+
+/* A result that stayed would keep what it lies in, and itself, for ever. */
+static void hand_in(VgpuHostPlug *plug)
+{
+    g_async_queue_lock(plug->shared->plugged);
+    if (!plug->shared->ended)
+        g_async_queue_push_unlocked(plug->shared->plugged, g_atomic_rc_box_acquire(plug));
+    g_async_queue_unlock(plug->shared->plugged);
+}
+
 static void run(gpointer data, gpointer user_data G_GNUC_UNUSED)
 {
     g_autoptr(VgpuHostPlug) plug = data;
-    virConnectPtr connection = virConnectOpen(plug->shared->uri);
 
+    if (has_ended(plug->shared))
+        return;
+    virConnectPtr connection = virConnectOpen(plug->shared->uri);
     if (connection != NULL) {
         virConnectSetKeepAlive(connection, VGPU_HOST_KEEPALIVE_S, VGPU_HOST_KEEPALIVE_COUNT);
         carry_out(plug, connection, &plug->error);
@@ -222,13 +241,25 @@ static void run(gpointer data, gpointer user_data G_GNUC_UNUSED)
         g_set_error_literal(&plug->error, VGPU_HOST_QMP_ERROR, VGPU_HOST_QMP_ERROR_LIBVIRT, reason);
     }
     g_atomic_int_set(&plug->finished, TRUE);
-    g_async_queue_push(plug->shared->plugged, g_atomic_rc_box_acquire(plug));
+    hand_in(plug);
     vgpu_host_work_add(plug->shared->work, plug->uuid);
 }
 
 GThreadPool *vgpu_host_plug_pool_new(void)
 {
     return g_thread_pool_new(run, NULL, VGPU_HOST_PLUG_MAX, FALSE, NULL);
+}
+
+void vgpu_host_plug_pool_free(GThreadPool *pool, VgpuHostShared *shared)
+{
+    VgpuHostPlug *plug;
+
+    g_async_queue_lock(shared->plugged);
+    shared->ended = TRUE;
+    while ((plug = g_async_queue_try_pop_unlocked(shared->plugged)) != NULL)
+        vgpu_host_plug_unref(plug);
+    g_async_queue_unlock(shared->plugged);
+    g_thread_pool_free(pool, FALSE, FALSE); /* those that wait see that it is over */
 }
 
 static gboolean on_slow(gpointer data)

@@ -50,6 +50,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuHostPlug, vgpu_host_plug_unref)
 GThreadPool *vgpu_host_plug_pool_new(void);
 
 /*
+ * Nobody takes results from @shared any longer. Frees those that are there and @pool; what is under
+ * way may take for ever, and is forgotten when it ends.
+ */
+void vgpu_host_plug_pool_free(GThreadPool *pool, VgpuHostShared *shared);
+
+/*
  * Carries @plug out, and takes it over. In the end it comes to shared->plugged, and the domain is
  * added to the work.
  */

@@ -34,6 +34,7 @@ typedef struct {
 
     /* The way from the hot-plugs to the worker thread. */
     GAsyncQueue *plugged; /* VgpuHostPlug * */
+    gboolean ended;       /* under its lock: nobody takes from there any longer */
 
     /* Written before the threads start. */
     char *uri;

@@ -64,7 +64,8 @@ typedef struct {
 /*
  * vgpu_host_new:
  * Copies @options and @listener; touches nothing yet but what is per process: libvirt's event
- * loop and error handler, and SIGPIPE, which is ignored from now on (libvirt wants it). Given back with vgpu_host_free().
+ * loop and error handler, and SIGPIPE, which is ignored from now on (libvirt wants it). Given back
+ * with vgpu_host_free().
  */
 VgpuHost *vgpu_host_new(const VgpuHostOptions *options, const VgpuHostListener *listener,
                         gpointer user_data);
