@@ -26,8 +26,8 @@ int vgpu_node_open(VgpuNode *node, const char *path);
 /* Rings the doorbell. */
 void vgpu_node_ring(VgpuNode *node);
 
-/* Sleeps until there are completions, the session is lost, a signal comes, or @timeout_ms is over.
- * Returns false when the session is lost. */
+/* Sleeps until there are completions, the session is lost, a signal comes, or @timeout_ms (-1:
+ * no limit) is over. Returns false when the session is lost. */
 bool vgpu_node_sleep(VgpuNode *node, int timeout_ms);
 
 /* Closes, which ends the session. @inherited: this process is a forked child, where the mappings do

@@ -17,8 +17,6 @@
  * time; more than this leaves the processor's cache. */
 #define MAX_CHUNK (256u << 10)
 
-#define MAX_SLEEP_MS 1000u
-
 /* A tag: an answer's index with its turn, or what a command without answer was. */
 #define TAG_UNANSWERED 0x80000000u
 #define TAG_OPCODE     0x0000ffffu
@@ -185,15 +183,15 @@ static void follow(VgpuContext *context, uint64_t deadline)
     pthread_cond_timedwait(&context->progress, &context->lock, &time);
 }
 
-/* Milliseconds to sleep, with @deadline ahead. The driver tells of completions and of its worker's
- * end, but not that the worker has declared the session broken, which then is our own fault. So
- * that even this cannot hang, there is a look now and then. */
-static int sleep_ms(uint64_t deadline)
+/* Milliseconds until @deadline, rounded up; -1 without one. */
+static int left_ms(uint64_t deadline)
 {
     uint64_t now = vgpu_queue_now();
-    uint64_t ms = deadline <= now ? 0 : (deadline - now) / NS_PER_MS + 1;
 
-    return (int)(ms < MAX_SLEEP_MS ? ms : MAX_SLEEP_MS);
+    if (deadline == UINT64_MAX)
+        return -1;
+    uint64_t ms = deadline <= now ? 0 : (deadline - now) / NS_PER_MS + 1;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
 /* Polls, then sleeps, then takes what has come. Something may have changed; look again. */
@@ -208,7 +206,7 @@ static void lead(VgpuContext *context, uint64_t deadline)
     uint64_t limit =
         deadline == UINT64_MAX || deadline - begin > budget ? budget : deadline - begin;
     bool found = poll_for(context, seen, begin, deadline < begin ? 0 : limit);
-    bool alive = found || vgpu_node_sleep(&context->node, sleep_ms(deadline));
+    bool alive = found || vgpu_node_sleep(&context->node, left_ms(deadline));
     const uint64_t waited = vgpu_queue_now() - begin;
     pthread_mutex_lock(&context->lock);
 
