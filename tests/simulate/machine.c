@@ -48,14 +48,15 @@ static double busyness(const SimLoad *load, guint64 now_ns)
     return 1 + load->swing * (1 - 4 * fabs(turn - 0.5));
 }
 
+/* Bursts come as often as at noon, but at other times some of them are left out: see on_arrival().
+ */
 static void plan_arrival(SimVm *vm)
 {
-    if (vm->load.pause_ns == 0)
-        return;
-    const double pause =
-        (double)vm->load.pause_ns / MAX(0.01, busyness(&vm->load, vm->machine->now_ns));
-    push(vm->machine, &vm->arrival,
-         vm->machine->now_ns + sim_random_around(&vm->random, (guint64)pause));
+    const double pause = (double)vm->load.pause_ns / (1 + vm->load.swing);
+
+    if (vm->load.pause_ns != 0)
+        push(vm->machine, &vm->arrival,
+             vm->machine->now_ns + sim_random_around(&vm->random, (guint64)pause));
 }
 
 /* --- The worker --- */
@@ -196,10 +197,12 @@ void sim_machine_burst(SimVm *vm, guint jobs)
 
 static void on_arrival(SimVm *vm)
 {
-    guint jobs = (guint)sim_random_around(&vm->random, vm->load.burst);
+    const guint jobs = (guint)sim_random_around(&vm->random, vm->load.burst);
+    const double left_in = busyness(&vm->load, vm->machine->now_ns) / (1 + vm->load.swing);
 
     plan_arrival(vm);
-    sim_machine_burst(vm, jobs);
+    if (left_in >= 1 || sim_random_unit(&vm->random) < left_in)
+        sim_machine_burst(vm, jobs);
 }
 
 static void plan_tick(SimMachine *m)
