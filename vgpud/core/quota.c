@@ -8,12 +8,19 @@ void vgpu_quota_init(VgpuQuota *quota, VgpuCharge limits)
         quota->limit[i] = limits.amount[i];
 }
 
-gboolean vgpu_quota_charge(VgpuQuota *quota, VgpuCharge charge)
+gboolean vgpu_quota_fits(const VgpuQuota *quota, VgpuCharge charge)
 {
     /* What is used is never above the limit, so the difference cannot wrap. */
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
         if (charge.amount[i] > quota->limit[i] - quota->used[i])
             return FALSE;
+    return TRUE;
+}
+
+gboolean vgpu_quota_charge(VgpuQuota *quota, VgpuCharge charge)
+{
+    if (!vgpu_quota_fits(quota, charge))
+        return FALSE;
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
         quota->used[i] += charge.amount[i];
     return TRUE;

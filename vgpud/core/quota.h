@@ -31,6 +31,9 @@ typedef struct {
 /* Nothing is used; the limits are @limits. */
 void vgpu_quota_init(VgpuQuota *quota, VgpuCharge limits);
 
+/* TRUE when vgpu_quota_charge() would take @charge. */
+gboolean vgpu_quota_fits(const VgpuQuota *quota, VgpuCharge charge);
+
 /*
  * vgpu_quota_charge:
  * Takes all of @charge, or nothing of it. FALSE: at least one limit would be passed.

@@ -85,20 +85,6 @@ static gboolean gives(const Kind *kind, const struct vgpu_command *command)
     return (kind->flags & GIVES) != 0 || (kind->run == vgpu_command_barrier && command->event != 0);
 }
 
-gboolean vgpu_command_must_wait(const VgpuOwner *owner, const struct vgpu_command *command)
-{
-    const Kind *kind = find(command);
-    const VgpuQuota *quota = owner->quota;
-
-    if (kind == NULL)
-        return FALSE;
-    if ((kind->flags & WAITS) != 0 && owner->count > 0)
-        return TRUE;
-    return gives(kind, command) &&
-           (owner->count >= VGPU_OWNER_WINDOW ||
-            quota->used[VGPU_QUOTA_OUTSTANDING] >= quota->limit[VGPU_QUOTA_OUTSTANDING]);
-}
-
 /* What no command may have, and what this one must not. */
 static enum vgpu_result check(const VgpuOwner *owner, const Kind *kind,
                               const struct vgpu_command *command)
@@ -155,6 +141,23 @@ static Costs get_costs(const Kind *kind, const struct vgpu_command *command)
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
         costs.all.amount[i] = costs.object.amount[i] + costs.event.amount[i] + costs.work.amount[i];
     return costs;
+}
+
+gboolean vgpu_command_must_wait(const VgpuOwner *owner, const struct vgpu_command *command)
+{
+    const Kind *kind = find(command);
+    const VgpuQuota *quota = owner->quota;
+
+    if (kind == NULL)
+        return FALSE;
+    if (owner->count > 0 && (kind->flags & WAITS) != 0)
+        return TRUE;
+    /* What was released is charged until nothing runs that it may have a part in. */
+    if (owner->count > 0 && !vgpu_quota_fits(quota, get_costs(kind, command).all))
+        return TRUE;
+    return gives(kind, command) &&
+           (owner->count >= VGPU_OWNER_WINDOW ||
+            quota->used[VGPU_QUOTA_OUTSTANDING] >= quota->limit[VGPU_QUOTA_OUTSTANDING]);
 }
 
 /* Keeps what the command has made and given to the device, with its charges. */
