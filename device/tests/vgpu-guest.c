@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "qemu/osdep.h"
+/* 10.0 moved it. */
+#if __has_include("qobject/qdict.h")
+#include "qobject/qdict.h"
+#else
+#include "qapi/qmp/qdict.h"
+#endif
 
 #include "vgpu-guest.h"
 
@@ -29,17 +35,22 @@ VgpuGuest *vgpu_guest_new(const char *properties)
                                      VGPU_TEST_SLOT, properties));
 }
 
-VgpuGuest *vgpu_guest_new_linked(void)
+VgpuGuest *vgpu_guest_new_linked_with(const char *properties)
 {
     VgpuMediator *mediator = vgpu_mediator_new();
     VgpuGuest *g = guest_new(g_strdup_printf("-machine pc "
                                              "-chardev socket,id=chr0,path=%s,reconnect=1 "
                                              "-device vgpu-stub,id=vgpu0,addr=%d.0,chardev=chr0,"
-                                             "pool=C,priority=low,vm-id=7",
-                                             mediator->path, VGPU_TEST_SLOT));
+                                             "pool=C,priority=low,vm-id=7%s",
+                                             mediator->path, VGPU_TEST_SLOT, properties));
 
     g->mediator = mediator;
     return g;
+}
+
+VgpuGuest *vgpu_guest_new_linked(void)
+{
+    return vgpu_guest_new_linked_with("");
 }
 
 VgpuGuest *vgpu_guest_new_served(void)
@@ -50,6 +61,13 @@ VgpuGuest *vgpu_guest_new_served(void)
     vgpu_guest_serve(g, 100, VGPU_ERROR_NONE, 60000);
     vgpu_mediator_send_channel(g->mediator);
     return g;
+}
+
+void vgpu_guest_reset(VgpuGuest *g)
+{
+    qtest_qmp_assert_success(g->qts, "{'execute': 'system_reset'}");
+    qtest_qmp_eventwait(g->qts, "RESET");
+    vgpu_guest_map(g);
 }
 
 void vgpu_guest_free(VgpuGuest *g)
@@ -139,4 +157,19 @@ void vgpu_guest_round_trip(VgpuGuest *g, uint8_t first)
         g_assert_cmphex(qpci_io_readb(g->device, g->bar, VGPU_RESPONSE_BUFFER + i), ==,
                         i < 50u + first ? (uint8_t)(first ^ i) : 0);
     }
+}
+
+void vgpu_guest_expect_reply(QDict *reply, const char *error)
+{
+    if (error == NULL) {
+        g_assert_true(qdict_haskey(reply, "return"));
+    } else {
+        const char *description;
+
+        g_assert_true(qdict_haskey(reply, "error"));
+        description = qdict_get_str(qdict_get_qdict(reply, "error"), "desc");
+        g_test_message("%s", description);
+        g_assert_nonnull(strstr(description, error));
+    }
+    qobject_unref(reply);
 }

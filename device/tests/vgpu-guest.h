@@ -25,10 +25,16 @@ VgpuGuest *vgpu_guest_new(const char *properties);
 /* Starts a VM whose device connects to a mediator, which has not accepted it yet. */
 VgpuGuest *vgpu_guest_new_linked(void);
 
-/* The same, with the handshake done, a worker there, and a long timeout. */
+/* The same with other properties, which begin with a comma. */
+VgpuGuest *vgpu_guest_new_linked_with(const char *properties);
+
+/* As vgpu_guest_new_linked(), with the handshake done, a worker there, and a long timeout. */
 VgpuGuest *vgpu_guest_new_served(void);
 
 void vgpu_guest_free(VgpuGuest *g);
+
+/* System reset; afterwards the device is enabled and mapped again. */
+void vgpu_guest_reset(VgpuGuest *g);
 
 /* Enables the device and maps BAR0: done by the functions above, needed again after a reset. */
 void vgpu_guest_map(VgpuGuest *g);
@@ -51,5 +57,8 @@ void vgpu_guest_expect_error(VgpuGuest *g, uint32_t error);
 
 /* Submits a request, answers it, and checks that it arrives both ways. */
 void vgpu_guest_round_trip(VgpuGuest *g, uint8_t first);
+
+/* The reply to a QMP command, which is unreferenced: success, or an error with @error in it. */
+void vgpu_guest_expect_reply(QDict *reply, const char *error);
 
 #endif

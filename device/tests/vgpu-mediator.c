@@ -32,6 +32,8 @@ VgpuMediator *vgpu_mediator_new(void)
     m->path = g_build_filename(m->directory, "socket", NULL);
     m->control = -1;
     m->worker = -1;
+    m->memory = -1;
+    m->has_queues = true;
 
     g_assert_cmpuint(strlen(m->path), <, sizeof(address.sun_path));
     strcpy(address.sun_path, m->path);
@@ -43,8 +45,19 @@ VgpuMediator *vgpu_mediator_new(void)
     return m;
 }
 
+static void drop_queues(VgpuMediator *m)
+{
+    for (uint32_t i = 0; i < m->hello.queues; i++) {
+        close_fd(&m->doorbell[i]);
+        close_fd(&m->completion[i]);
+    }
+    close_fd(&m->memory);
+    m->hello.queues = 0;
+}
+
 void vgpu_mediator_free(VgpuMediator *m)
 {
+    drop_queues(m);
     close_fd(&m->worker);
     close_fd(&m->control);
     close_fd(&m->listener);
@@ -55,20 +68,69 @@ void vgpu_mediator_free(VgpuMediator *m)
     g_free(m);
 }
 
-void vgpu_mediator_accept(VgpuMediator *m, struct vgpu_link_hello *hello)
+/* Receives @length bytes, and with them exactly @n descriptors. */
+static void receive(VgpuMediator *m, void *bytes, size_t length, int *fds, size_t n)
 {
-    uint8_t bytes[sizeof(struct vgpu_link_header) + sizeof(struct vgpu_link_hello)];
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(4 * sizeof(int))];
+    } control = {};
+    struct iovec part = {.iov_base = bytes, .iov_len = length};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+
+    g_assert_cmpint(recvmsg(m->control, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC), ==, length);
+    g_assert_cmpint(message.msg_flags & MSG_CTRUNC, ==, 0);
+    if (n == 0) {
+        g_assert_cmpuint(message.msg_controllen, ==, 0);
+        return;
+    }
+    g_assert_cmpint(control.header.cmsg_type, ==, SCM_RIGHTS);
+    g_assert_cmpuint(control.header.cmsg_len, ==, CMSG_LEN(n * sizeof(int)));
+    memcpy(fds, CMSG_DATA(&control.header), n * sizeof(int));
+}
+
+/* Receives one message of @type with a payload of @length bytes. */
+static struct vgpu_link_message receive_message(VgpuMediator *m, enum vgpu_link_type type,
+                                                size_t length, int *fds, size_t n)
+{
+    uint8_t bytes[VGPU_LINK_MAX_MESSAGE];
     struct vgpu_link_message message;
 
+    length += sizeof(struct vgpu_link_header);
+    receive(m, bytes, length, fds, n);
+    g_assert_true(vgpu_link_decode(bytes, length, &message));
+    g_assert_cmpint(message.type, ==, type);
+    return message;
+}
+
+void vgpu_mediator_accept(VgpuMediator *m, struct vgpu_link_hello *hello)
+{
+    bool queues = m->has_queues;
+
     close_fd(&m->control);
+    drop_queues(m);
     m->control = accept(m->listener, NULL, NULL);
     g_assert_cmpint(m->control, >=, 0);
     set_patience(m->control);
-    g_assert_cmpint(recv(m->control, bytes, sizeof(bytes), MSG_WAITALL), ==, sizeof(bytes));
-    g_assert_true(vgpu_link_decode(bytes, sizeof(bytes), &message));
-    g_assert_cmpint(message.type, ==, VGPU_LINK_HELLO);
+    m->hello =
+        receive_message(m, VGPU_LINK_HELLO, sizeof(m->hello), &m->memory, queues ? 1 : 0).hello;
+    g_assert_true(queues == (m->hello.queues > 0));
+    for (uint32_t i = 0; i < m->hello.queues; i++) {
+        int fds[2];
+        struct vgpu_link_message message = receive_message(
+            m, VGPU_LINK_QUEUE, sizeof(struct vgpu_link_queue), fds, ARRAY_SIZE(fds));
+
+        g_assert_cmpuint(message.queue.index, ==, i);
+        m->doorbell[i] = fds[0];
+        m->completion[i] = fds[1];
+    }
     if (hello != NULL) {
-        *hello = message.hello;
+        *hello = m->hello;
     }
 }
 
@@ -182,6 +244,17 @@ unsigned vgpu_mediator_count_descriptors(VgpuMediator *m)
     return count;
 }
 
+void vgpu_mediator_expect_descriptors(VgpuMediator *m, unsigned count)
+{
+    int64_t end = g_get_monotonic_time() + VGPU_TEST_PATIENCE_S * G_USEC_PER_SEC;
+    unsigned seen;
+
+    do {
+        seen = vgpu_mediator_count_descriptors(m);
+    } while (seen != count && g_get_monotonic_time() < end);
+    g_assert_cmpuint(seen, ==, count);
+}
+
 void vgpu_worker_die(VgpuMediator *m)
 {
     close_fd(&m->worker);
@@ -201,6 +274,15 @@ void vgpu_worker_receive(VgpuMediator *m, VgpuTestRequest *request)
     g_assert_true(vgpu_channel_decode(packet, length, &request->header));
     g_assert_cmpuint(request->header.type, ==, VGPU_CHANNEL_REQUEST);
     memcpy(request->body, packet + sizeof(request->header), request->header.length);
+}
+
+void vgpu_worker_ready(VgpuMediator *m)
+{
+    const struct vgpu_channel_header header = {.type = VGPU_CHANNEL_READY};
+    uint8_t packet[sizeof(header)];
+
+    vgpu_channel_encode(&header, packet);
+    g_assert_cmpint(send(m->worker, packet, sizeof(packet), MSG_NOSIGNAL), ==, sizeof(packet));
 }
 
 void vgpu_worker_respond(VgpuMediator *m, uint64_t sequence, uint32_t error, const void *body,

@@ -16,6 +16,14 @@ typedef struct VgpuMediator {
     int listener;
     int control; /* -1: no connection */
     int worker;  /* the worker's end of the channel; -1: none */
+
+    bool has_queues; /* whether the device is expected to; it is unless a test says otherwise */
+
+    /* What the device greeted with last. */
+    struct vgpu_link_hello hello;
+    int memory; /* BAR2's; -1: none */
+    int doorbell[VGPU_QUEUE_MAX];
+    int completion[VGPU_QUEUE_MAX];
 } VgpuMediator;
 
 /* One request as the worker gets it. */
@@ -27,7 +35,7 @@ typedef struct VgpuTestRequest {
 VgpuMediator *vgpu_mediator_new(void);
 void vgpu_mediator_free(VgpuMediator *m);
 
-/* Waits for a connection and its HELLO. */
+/* Waits for a connection, its HELLO and its queues; @hello may be NULL. */
 void vgpu_mediator_accept(VgpuMediator *m, struct vgpu_link_hello *hello);
 
 /* Sends STATE: pool B, priority high, and the rest as given. */
@@ -50,6 +58,9 @@ void vgpu_mediator_expect_hang_up(VgpuMediator *m);
 /* How many descriptors QEMU, the peer of the control link, has open. */
 unsigned vgpu_mediator_count_descriptors(VgpuMediator *m);
 
+/* Waits until it has so many: memory is given back in the background. */
+void vgpu_mediator_expect_descriptors(VgpuMediator *m, unsigned count);
+
 /* Closes the worker's end, as a worker that dies. */
 void vgpu_worker_die(VgpuMediator *m);
 
@@ -58,6 +69,9 @@ void vgpu_worker_expect_close(VgpuMediator *m);
 
 /* Waits for a request. */
 void vgpu_worker_receive(VgpuMediator *m, VgpuTestRequest *request);
+
+/* Says that the worker is ready for its queues. */
+void vgpu_worker_ready(VgpuMediator *m);
 
 /* Answers with @error and @length bytes of @body. */
 void vgpu_worker_respond(VgpuMediator *m, uint64_t sequence, uint32_t error, const void *body,

@@ -14,13 +14,6 @@
 #include "vgpu-guest.h"
 #include "vgpu-stub-test.h"
 
-static void reset(VgpuGuest *g)
-{
-    qtest_qmp_assert_success(g->qts, "{'execute': 'system_reset'}");
-    qtest_qmp_eventwait(g->qts, "RESET");
-    vgpu_guest_map(g);
-}
-
 static void test_reset(void)
 {
     VgpuGuest *g = vgpu_guest_new_served();
@@ -30,7 +23,7 @@ static void test_reset(void)
         [VGPU_REG_PRIORITY / 4] = VGPU_PRIORITY_HIGH,
         [VGPU_REG_VM_ID / 4] = 100,
         [VGPU_REG_PROTOCOL_VER / 4] = VGPU_PROTOCOL_VERSION,
-        [VGPU_REG_CAPABILITIES / 4] = VGPU_CAP_BASIC | VGPU_CAP_INTERRUPT,
+        [VGPU_REG_CAPABILITIES / 4] = VGPU_CAP_BASIC | VGPU_CAP_INTERRUPT | VGPU_CAP_QUEUES,
     };
 
     /* With a completion that waits for the guest, and the next request under way. */
@@ -40,7 +33,7 @@ static void test_reset(void)
     g_assert_true(qpci_config_readw(g->device, PCI_STATUS) & PCI_STATUS_INTERRUPT);
     vgpu_guest_submit(g, 1, 32);
     vgpu_worker_receive(g->mediator, &request);
-    reset(g);
+    vgpu_guest_reset(g);
 
     g_assert_false(qpci_config_readw(g->device, PCI_STATUS) & PCI_STATUS_INTERRUPT);
     for (unsigned i = 0; i < 16; i++) {
@@ -57,7 +50,7 @@ static void test_reset(void)
 
     /* Numbers go on. */
     vgpu_guest_submit(g, 1, 32);
-    reset(g);
+    vgpu_guest_reset(g);
     vgpu_worker_receive(g->mediator, &request);
     g_assert_cmpuint(request.header.sequence, ==, 4);
     vgpu_guest_free(g);
@@ -70,7 +63,7 @@ static void test_reset_of_kept_request(void)
     vgpu_worker_die(g->mediator);
     vgpu_guest_submit(g, 1, 32);
     g_assert_cmphex(vgpu_guest_read(g, VGPU_REG_STATUS), ==, VGPU_STATUS_BUSY);
-    reset(g);
+    vgpu_guest_reset(g);
     g_assert_cmphex(vgpu_guest_read(g, VGPU_REG_STATUS), ==, VGPU_STATUS_IDLE);
     vgpu_mediator_send_channel(g->mediator);
     vgpu_guest_round_trip(g, 2); /* the forgotten one is not sent before it */
@@ -98,15 +91,6 @@ static void test_stopped(void)
     vgpu_guest_free(g);
 }
 
-static void expect_qmp_error(QTestState *qts, QDict *reply, const char *text)
-{
-    g_assert_true(qdict_haskey(reply, "error"));
-    const char *description = qdict_get_str(qdict_get_qdict(reply, "error"), "desc");
-    g_test_message("%s", description);
-    g_assert_nonnull(strstr(description, text));
-    qobject_unref(reply);
-}
-
 static void test_properties(void)
 {
     VgpuGuest *g = vgpu_guest_new("");
@@ -118,14 +102,14 @@ static void test_properties(void)
                                  "{'execute': 'device_add', 'arguments': "
                                  "{'driver': 'vgpu-stub', 'id': 'bad', 'pool': %s}}",
                                  pools[i]);
-        expect_qmp_error(g->qts, reply, "'vgpu-stub.pool' is one letter from A to Z, not '");
+        vgpu_guest_expect_reply(reply, "'vgpu-stub.pool' is one letter from A to Z, not '");
     }
     for (unsigned i = 0; i < ARRAY_SIZE(priorities); i++) {
         QDict *reply = qtest_qmp(g->qts,
                                  "{'execute': 'device_add', 'arguments': "
                                  "{'driver': 'vgpu-stub', 'id': 'bad', 'priority': %s}}",
                                  priorities[i]);
-        expect_qmp_error(g->qts, reply, "'vgpu-stub.priority' is low, medium or high, not '");
+        vgpu_guest_expect_reply(reply, "'vgpu-stub.priority' is low, medium or high, not '");
     }
     qtest_qmp_device_add(g->qts, "vgpu-stub", "good", "{'pool': 'Z', 'priority': 'low'}");
     vgpu_guest_free(g);
@@ -146,8 +130,7 @@ static void test_migration(void)
 {
     VgpuGuest *g = vgpu_guest_new("");
 
-    expect_qmp_error(
-        g->qts,
+    vgpu_guest_expect_reply(
         qtest_qmp(g->qts, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
         "device 'vgpu0' (vgpu-stub) uses a GPU of this host");
     g_assert_true(migration_is_blocked(g));
@@ -184,7 +167,7 @@ static void test_hotplug(void)
         vgpu_guest_serve(g, 60 + i, VGPU_ERROR_NONE, 60000);
         vgpu_mediator_send_channel(g->mediator);
         vgpu_guest_round_trip(g, i);
-        g_assert_cmpuint(vgpu_mediator_count_descriptors(g->mediator), ==, descriptors);
+        vgpu_mediator_expect_descriptors(g->mediator, descriptors);
     }
     vgpu_guest_free(g);
 }

@@ -21,7 +21,7 @@ static void test_identity(void)
 
 static void test_registers(void)
 {
-    VgpuGuest *g = vgpu_guest_new(",pool=Q,priority=high,vm-id=4000000000");
+    VgpuGuest *g = vgpu_guest_new(",pool=Q,priority=high,vm-id=4000000000,queues=0");
     const uint32_t defaults[16] = {
         [VGPU_REG_POOL_ID / 4] = 'Q',       [VGPU_REG_PRIORITY / 4] = 2,
         [VGPU_REG_VM_ID / 4] = 4000000000u, [VGPU_REG_PROTOCOL_VER / 4] = 0x00010000,
@@ -276,6 +276,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vgpu-stub/msi", test_msi);
     vgpu_add_link_tests();
     vgpu_add_host_tests();
+    vgpu_add_queue_tests();
     vgpu_add_hostile_tests();
     return g_test_run();
 }

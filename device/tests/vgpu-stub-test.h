@@ -9,6 +9,9 @@ void vgpu_add_link_tests(void);
 /* vgpu-stub-test-host.c: what the host does to the device: reset, unplug, stop, migrate. */
 void vgpu_add_host_tests(void);
 
+/* vgpu-stub-test-queues.c: protocol 2: memory, doorbells, vectors, generations. */
+void vgpu_add_queue_tests(void);
+
 /* vgpu-stub-test-hostile.c: what nobody should do. */
 void vgpu_add_hostile_tests(void);
 

@@ -76,10 +76,12 @@ static void test_reserved(void)
 {
     unsigned not_zero = 0, changed = 0;
     uint32_t map[16];
+    /* Protocol 2 has five registers there, if CAPABILITIES says so. */
+    unsigned begin = device_get(0x024) & 0x10 ? 0x854 : 0x840;
 
     for (unsigned i = 0; i < 16; i++)
         map[i] = device_get(4 * i);
-    for (unsigned offset = 0x840; offset < 0x1000; offset += 4) {
+    for (unsigned offset = begin; offset < 0x1000; offset += 4) {
         not_zero += device_get(offset) != 0;
         for (unsigned i = 0; i < PATTERNS; i++)
             device_set(offset, patterns[i]);
@@ -87,7 +89,7 @@ static void test_reserved(void)
     }
     for (unsigned i = 0; i < 16; i++)
         changed += device_get(4 * i) != map[i];
-    tap(not_zero == 0, "0x840..0xfff read 0, whatever is written");
+    tap(not_zero == 0, "0x%x..0xfff read 0, whatever is written", begin);
     tap(changed == 0, "such writes change no register");
 }
 

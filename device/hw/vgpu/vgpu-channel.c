@@ -35,7 +35,11 @@ static void vgpu_channel_readable(void *opaque)
         return;
     }
 
-    if (!vgpu_channel_decode(packet, length, &header) || header.type != VGPU_CHANNEL_RESPONSE) {
+    bool valid = vgpu_channel_decode(packet, length, &header);
+    if (valid && header.type == VGPU_CHANNEL_READY && vgpu_queues_open(s)) {
+        return;
+    }
+    if (!valid || header.type != VGPU_CHANNEL_RESPONSE) {
         vgpu_link_warn(s, "the worker sent a malformed packet; its channel is closed");
         vgpu_channel_close(s);
         return;
@@ -93,6 +97,7 @@ void vgpu_channel_close(VgpuStub *s)
     qemu_set_fd_handler(s->channel, NULL, NULL, NULL);
     close(s->channel);
     s->channel = -1;
+    vgpu_queues_close(s);
     if (s->status == VGPU_STATUS_BUSY && s->live.sent) {
         vgpu_request_fail(s, VGPU_ERROR_EXECUTION_FAILED);
     }

@@ -23,6 +23,13 @@
 #include "hw/pci/pci.h"
 #endif
 
+/* 10.0 renamed the folder. */
+#if VGPU_QEMU_AT_LEAST(10, 0)
+#include "system/kvm.h"
+#else
+#include "sysemu/kvm.h"
+#endif
+
 /* 10.2 renamed the front end's half of a chardev. */
 #if VGPU_QEMU_AT_LEAST(10, 2)
 typedef CharFrontend VgpuChardev;
@@ -56,6 +63,19 @@ static inline void vgpu_set_reset(DeviceClass *dc, void (*reset)(DeviceState *de
 #else
     dc->reset = reset;
 #endif
+}
+
+/*
+ * 9.0 made memory_region_init_ram_from_fd() tell by its return value, too, how it went. On success
+ * @fd is the region's.
+ */
+static inline bool vgpu_init_ram_from_fd(MemoryRegion *region, Object *owner, const char *name,
+                                         uint64_t size, int fd, Error **errp)
+{
+    ERRP_GUARD();
+
+    memory_region_init_ram_from_fd(region, owner, name, size, RAM_SHARED, fd, 0, errp);
+    return *errp == NULL;
 }
 
 /*

@@ -53,19 +53,57 @@ static void vgpu_link_down(VgpuStub *s)
     vgpu_channel_close(s);
 }
 
+/* Sends a message and with it @n of @fds, which stay ours. Returns whether that worked. */
+static bool vgpu_link_send(VgpuStub *s, const struct vgpu_link_message *message, int *fds, int n)
+{
+    uint8_t bytes[VGPU_LINK_MAX_MESSAGE];
+    size_t length = vgpu_link_encode(message, bytes, sizeof(bytes));
+
+    if (n > 0 && qemu_chr_fe_set_msgfds(&s->link.chr, fds, n) < 0) {
+        vgpu_link_warn(s, "its chardev passes no descriptors: it has to be a UNIX socket");
+        return false;
+    }
+    return qemu_chr_fe_write(&s->link.chr, bytes, length) == length;
+}
+
+/* HELLO, and each queue. A new connection has room for all of it. */
+static bool vgpu_link_greet(VgpuStub *s)
+{
+    struct vgpu_link_message message = {.type = VGPU_LINK_HELLO, .hello = s->link.hello};
+    const uint32_t queues = s->queues.count;
+    int memory = queues > 0 ? memory_region_get_fd(&s->queues.memory) : -1;
+
+    if (!vgpu_link_send(s, &message, &memory, queues > 0 ? 1 : 0)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < queues; i++) {
+        int fds[] = {
+            event_notifier_get_fd(&s->queues.queue[i].doorbell),
+            event_notifier_get_fd(&s->queues.queue[i].completion),
+        };
+
+        message = (struct vgpu_link_message){.type = VGPU_LINK_QUEUE, .queue = {.index = i}};
+        if (!vgpu_link_send(s, &message, fds, ARRAY_SIZE(fds))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void vgpu_link_say_hello(VgpuStub *s)
 {
-    const struct vgpu_link_message message = {
-        .type = VGPU_LINK_HELLO,
-        .hello = s->link.hello,
-    };
-    uint8_t bytes[VGPU_LINK_MAX_MESSAGE];
-    size_t length = vgpu_link_encode(&message, bytes, sizeof(bytes));
+    const struct vgpu_link_hello *hello = &s->link.hello;
 
-    trace_vgpu_stub_link_open(vgpu_stub_name(s), message.hello.pool,
-                              vgpu_priority_name(message.hello.priority), message.hello.vm_id);
-    /* A new connection has room for it. When the peer is gone already, its end of file comes. */
-    qemu_chr_fe_write(&s->link.chr, bytes, length);
+    trace_vgpu_stub_link_open(vgpu_stub_name(s), hello->pool, vgpu_priority_name(hello->priority),
+                              hello->vm_id);
+    /*
+     * It fails when the peer has gone again, or too many descriptors of this user are under way at
+     * once (unix(7), ETOOMANYREFS). Half a greeting is worth nothing: the next connection tries
+     * again.
+     */
+    if (!vgpu_link_greet(s)) {
+        qemu_chr_fe_disconnect(&s->link.chr);
+    }
 }
 
 static void vgpu_link_take_state(VgpuStub *s, const struct vgpu_link_state *state)

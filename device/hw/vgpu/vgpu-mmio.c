@@ -27,7 +27,7 @@ static uint32_t vgpu_read_word(VgpuStub *s, hwaddr offset)
     case VGPU_REG_PROTOCOL_VER:
         return VGPU_PROTOCOL_VERSION;
     case VGPU_REG_CAPABILITIES:
-        return vgpu_stub_capabilities();
+        return vgpu_stub_capabilities(s);
     case VGPU_REG_INTERRUPT_CTRL:
         return s->interrupt_ctrl;
     case VGPU_REG_INTERRUPT_STATUS:
@@ -44,7 +44,9 @@ static uint32_t vgpu_read_word(VgpuStub *s, hwaddr offset)
         return vgpu_get32(s->request + (offset - VGPU_REQUEST_BUFFER));
     case VGPU_RESPONSE_BUFFER ... VGPU_REG_RESERVED - 1:
         return vgpu_get32(s->response + (offset - VGPU_RESPONSE_BUFFER));
-    default: /* DOORBELL, and what no version has defined yet */
+    case VGPU_REG_RESERVED ... VGPU_BAR0_SIZE - 1:
+        return vgpu_queues_read(s, offset);
+    default: /* DOORBELL */
         return 0;
     }
 }

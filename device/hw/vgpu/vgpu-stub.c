@@ -6,10 +6,12 @@
  */
 #include "qemu/osdep.h"
 #include "hw/pci/msi.h"
+#include "hw/pci/msix.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
 #include "qapi/error.h"
 #include "qemu/module.h"
+#include "qemu/units.h"
 
 #include "trace.h"
 #include "vgpu-hash.h"
@@ -22,32 +24,38 @@ const char *vgpu_stub_name(VgpuStub *s)
     return id != NULL ? id : TYPE_VGPU_STUB;
 }
 
-uint32_t vgpu_stub_capabilities(void)
+uint32_t vgpu_stub_capabilities(const VgpuStub *s)
 {
-    return VGPU_CAP_BASIC | VGPU_CAP_INTERRUPT;
+    return VGPU_CAP_BASIC | VGPU_CAP_INTERRUPT | (s->queues.count > 0 ? VGPU_CAP_QUEUES : 0);
 }
 
 void vgpu_interrupt_update(VgpuStub *s)
 {
     PCIDevice *pci = PCI_DEVICE(s);
+    bool messages = msi_enabled(pci) || msix_enabled(pci);
 
-    pci_set_irq(pci, !msi_enabled(pci) && (s->interrupt_status & s->interrupt_ctrl) != 0);
+    pci_set_irq(pci, !messages && (s->interrupt_status & s->interrupt_ctrl) != 0);
 }
 
 void vgpu_interrupt_raise(VgpuStub *s)
 {
     PCIDevice *pci = PCI_DEVICE(s);
 
-    if (msi_enabled(pci) && (s->interrupt_ctrl & VGPU_INTERRUPT_COMPLETION)) {
-        msi_notify(pci, 0);
+    if (s->interrupt_ctrl & VGPU_INTERRUPT_COMPLETION) {
+        if (msix_enabled(pci)) {
+            msix_notify(pci, VGPU_VECTOR_DEVICE);
+        } else if (msi_enabled(pci)) {
+            msi_notify(pci, 0);
+        }
     }
     vgpu_interrupt_update(s);
 }
 
-/* The guest may turn MSI on or off while a completion is pending: INTx follows. */
+/* The guest may turn MSI or MSI-X on or off while a completion is pending: INTx follows. */
 static void vgpu_stub_write_config(PCIDevice *pci, uint32_t address, uint32_t value, int length)
 {
     pci_default_write_config(pci, address, value, length);
+    vgpu_vectors_update(VGPU_STUB(pci));
     vgpu_interrupt_update(VGPU_STUB(pci));
 }
 
@@ -89,6 +97,21 @@ static bool vgpu_init_msi(PCIDevice *pci, Error **errp)
     return ret == 0;
 }
 
+static struct vgpu_link_hello vgpu_stub_hello(const VgpuStub *s)
+{
+    return (struct vgpu_link_hello){
+        .link_version = VGPU_LINK_VERSION,
+        .protocol_version = VGPU_PROTOCOL_VERSION,
+        .capabilities = vgpu_stub_capabilities(s),
+        .pool = s->pool,
+        .priority = s->priority,
+        .vm_id = s->vm_id,
+        .queues = s->queues.count,
+        .shm_size = s->queues.count > 0 ? s->queues.shm_size : 0,
+        .protocol_hash = VGPU_PROTOCOL_HASH,
+    };
+}
+
 static void vgpu_stub_realize(PCIDevice *pci, Error **errp)
 {
     VgpuStub *s = VGPU_STUB(pci);
@@ -98,15 +121,6 @@ static void vgpu_stub_realize(PCIDevice *pci, Error **errp)
         return;
     }
     s->vm_id = s->vm_id_property;
-    s->link.hello = (struct vgpu_link_hello){
-        .link_version = VGPU_LINK_VERSION,
-        .protocol_version = VGPU_PROTOCOL_VERSION,
-        .capabilities = vgpu_stub_capabilities(),
-        .pool = s->pool,
-        .priority = s->priority,
-        .vm_id = s->vm_id,
-        .protocol_hash = VGPU_PROTOCOL_HASH,
-    };
 
     error_setg(&s->migration_blocker,
                "device '%s' (" TYPE_VGPU_STUB ") uses a GPU of this host, whose state can be "
@@ -115,7 +129,12 @@ static void vgpu_stub_realize(PCIDevice *pci, Error **errp)
     if (!vgpu_block_migration(&s->migration_blocker, errp)) {
         return;
     }
+    if (!vgpu_queues_init(s, errp)) {
+        vgpu_allow_migration(&s->migration_blocker);
+        return;
+    }
     if (!vgpu_init_msi(pci, errp)) {
+        vgpu_queues_exit(s);
         vgpu_allow_migration(&s->migration_blocker);
         return;
     }
@@ -130,6 +149,7 @@ static void vgpu_stub_realize(PCIDevice *pci, Error **errp)
      * own clock is slowed or warped (icount), and which a change of the host's date does not touch.
      */
     timer_init_ms(&s->deadline, QEMU_CLOCK_REALTIME, vgpu_request_timeout, s);
+    s->link.hello = vgpu_stub_hello(s);
     vgpu_link_start(s);
 }
 
@@ -139,6 +159,7 @@ static void vgpu_stub_exit(PCIDevice *pci)
 
     vgpu_request_reset(s);
     vgpu_link_stop(s);
+    vgpu_queues_exit(s);
     msi_uninit(pci);
     vgpu_allow_migration(&s->migration_blocker);
 }
@@ -149,6 +170,8 @@ static void vgpu_stub_reset(DeviceState *dev)
 
     trace_vgpu_stub_reset(vgpu_stub_name(s));
     vgpu_request_reset(s);
+    vgpu_queues_reset(s);
+    vgpu_vectors_update(s);
 }
 
 static void vgpu_stub_instance_init(Object *object)
@@ -163,7 +186,10 @@ static VgpuProperty vgpu_stub_properties[] = {
     DEFINE_PROP_CHR("chardev", VgpuStub, link.chr),
     DEFINE_PROP_STRING("pool", VgpuStub, pool_property),
     DEFINE_PROP_STRING("priority", VgpuStub, priority_property),
-    DEFINE_PROP_UINT32("vm-id", VgpuStub, vm_id_property, 0), VGPU_PROPERTIES_END};
+    DEFINE_PROP_UINT32("vm-id", VgpuStub, vm_id_property, 0),
+    DEFINE_PROP_UINT32("queues", VgpuStub, queues.count, 8),
+    DEFINE_PROP_SIZE("shm-size", VgpuStub, queues.shm_size, 64 * MiB),
+    VGPU_PROPERTIES_END};
 
 static void vgpu_stub_class_init(ObjectClass *class, VgpuClassData *data)
 {
@@ -192,6 +218,10 @@ static void vgpu_stub_class_init(ObjectClass *class, VgpuClassData *data)
     object_class_property_set_description(class, "priority",
                                           "Priority in the pool: low, medium (default) or high");
     object_class_property_set_description(class, "vm-id", "Number of the VM that the guest reads");
+    object_class_property_set_description(
+        class, "queues", "Queues in shared memory, at most 64, 8 by default; 0: protocol 1.0 only");
+    object_class_property_set_description(
+        class, "shm-size", "Memory that all queues share: a power of two, 64 MiB by default");
 }
 
 static void vgpu_stub_register_types(void)

@@ -7,6 +7,8 @@
  *   vgpu-request.c  the life of a request, from the doorbell to its end
  *   vgpu-channel.c  the worker's socket: requests out, responses in
  *   vgpu-link.c     the control link: handshake, state, new channels
+ *   vgpu-queues.c   protocol 2: memory, doorbells, their registers
+ *   vgpu-vectors.c  protocol 2: interrupts
  *
  * Everything runs under the big QEMU lock. The guest-visible contract is docs/specs/vgpu-stub.rst;
  * the bytes on both sockets are defined in vgpu-link.h.
@@ -15,6 +17,7 @@
 #define HW_VGPU_STUB_H
 
 #include "chardev/char-fe.h"
+#include "qemu/event_notifier.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
 
@@ -44,6 +47,25 @@ typedef struct VgpuLive {
     size_t length;
     uint8_t packet[VGPU_CHANNEL_MAX_PACKET];
 } VgpuLive;
+
+/* One queue: what the device does of it. */
+typedef struct VgpuQueue {
+    VgpuStub *stub;
+    EventNotifier doorbell;   /* signalled by the guest, the worker waits */
+    EventNotifier completion; /* signalled by the worker, raises the interrupt */
+    int virq;                 /* the interrupt that KVM raises on it; -1: we do */
+} VgpuQueue;
+
+typedef struct VgpuQueues {
+    uint32_t count;           /* the property, then how many there are; 0: no protocol 2 */
+    uint64_t shm_size;        /* the property: bytes of BAR2 */
+    MemoryRegion memory;      /* BAR2 */
+    MemoryRegion doorbells;   /* BAR4 */
+    VgpuQueue *queue;         /* count of them; NULL: none */
+    bool rings;               /* BAR4 knows the doorbells' eventfds */
+    uint32_t generation;      /* QUEUE_GENERATION */
+    uint32_t last_generation; /* the last one that was not 0 */
+} VgpuQueues;
 
 struct VgpuStub {
     PCIDevice parent_obj;
@@ -77,6 +99,7 @@ struct VgpuStub {
     VgpuLive live;
     QEMUTimer deadline;
 
+    VgpuQueues queues;
     VgpuLink link;
     int channel; /* the worker's socket; -1: none */
 };
@@ -85,7 +108,7 @@ struct VgpuStub {
 const char *vgpu_stub_name(VgpuStub *s);
 
 /* What the device announces in CAPABILITIES and HELLO: VGPU_CAP_*. */
-uint32_t vgpu_stub_capabilities(void);
+uint32_t vgpu_stub_capabilities(const VgpuStub *s);
 
 /* Drives the INTx line to what the registers say: after each change of them. */
 void vgpu_interrupt_update(VgpuStub *s);
@@ -113,6 +136,37 @@ void vgpu_request_reset(VgpuStub *s);
 
 /* The deadline's timer callback. */
 void vgpu_request_timeout(void *opaque);
+
+/*
+ * Checks the properties and makes BAR1, BAR2 and BAR4, unless there are to be no queues. Returns
+ * false with @errp set; nothing is left then but what goes with the device.
+ */
+bool vgpu_queues_init(VgpuStub *s, Error **errp);
+
+/* Undoes it; harmless when there is nothing to undo. */
+void vgpu_queues_exit(VgpuStub *s);
+
+/* Ends all sessions, as the guest's driver would: it is gone. The worker hears of it. */
+void vgpu_queues_reset(VgpuStub *s);
+
+/* What the guest reads at @offset in BAR0, VGPU_REG_RESERVED or above. */
+uint32_t vgpu_queues_read(VgpuStub *s, hwaddr offset);
+
+/* The worker is ready: a new generation. Returns false when it must not say so, or not again. */
+bool vgpu_queues_open(VgpuStub *s);
+
+/* The worker is gone: no generation. */
+void vgpu_queues_close(VgpuStub *s);
+
+/* Makes BAR1 and lets completions raise interrupts. Returns false with @errp set. */
+bool vgpu_vectors_init(VgpuStub *s, Error **errp);
+void vgpu_vectors_exit(VgpuStub *s);
+
+/* The guest has written to the configuration space, or it was reset. */
+void vgpu_vectors_update(VgpuStub *s);
+
+/* Raises a vector if the guest has enabled MSI-X. */
+void vgpu_vectors_raise(VgpuStub *s, unsigned vector);
 
 /* Takes @fd, a connected seqpacket socket, as the channel, and sends a request that waits. */
 void vgpu_channel_open(VgpuStub *s, int fd);
