@@ -18,16 +18,13 @@ static gboolean read_numbers(char **texts, VgpuLegacyLine *line)
 {
     gint64 numbers[2];
 
-    line->is_signed = texts[0][0] == '-' || texts[1][0] == '-';
-    const gint64 least = line->is_signed ? G_MININT32 : 0;
-    const gint64 most = line->is_signed ? G_MAXINT32 : G_MAXUINT32;
-
     for (int i = 0; i < 2; i++) {
-        if (!read_number(texts[i], least, most, &numbers[i]))
+        if (!read_number(texts[i], G_MININT32, G_MAXUINT32, &numbers[i]))
             return FALSE;
         line->numbers[i] = (guint32)numbers[i];
     }
-    return TRUE;
+    line->is_signed = numbers[0] < 0 || numbers[1] < 0;
+    return !line->is_signed || (numbers[0] <= G_MAXINT32 && numbers[1] <= G_MAXINT32);
 }
 
 static gboolean read_fields(char **fields, VgpuLegacyLine *line)

@@ -26,7 +26,7 @@ typedef struct {
     enum vgpu_priority priority;
     guint32 vm; /* 1..VGPU_LEGACY_LINE_MAX_VM: what the guest says, believed by nobody */
     guint32 numbers[2];
-    gboolean is_signed; /* one of them has a minus sign */
+    gboolean is_signed; /* one of them is negative */
 } VgpuLegacyLine;
 
 typedef enum {

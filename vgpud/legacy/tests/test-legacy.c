@@ -387,7 +387,8 @@ static void test_a_device_that_does_not_open(void **state)
 {
     Fixture *fixture = *state;
 
-    configure(fixture, "null", "", "request-timeout-ms=100\n");
+    /* Far longer than what does not wait for it takes. */
+    configure(fixture, "null", "", "request-timeout-ms=3000\n");
     add_pool(fixture, 'B', "fault", "open-hang", "");
     make_vm(fixture, "web");
     make_vm(fixture, "db");
@@ -395,7 +396,10 @@ static void test_a_device_that_does_not_open(void **state)
     ask(fixture, "web", "B:2:3:20:22\n", "ERROR 0x04 timeout\n");
     const pid_t worker = session_of(fixture, "web")->worker_pid;
     request(fixture, "web", "B:2:3:20:22\n"); /* waits outside of the order */
+    g_autofree char *path = path_of(fixture, "web", "request.txt");
+    WAIT_UNTIL(!g_file_test(path, G_FILE_TEST_EXISTS));
     ask(fixture, "db", "A:0:4:1:1\n", "2\n");
+    assert_null(read_response(fixture, "web"));
     expect(fixture, "web", "ERROR 0x04 timeout\n");
     assert_int_equal(session_of(fixture, "web")->worker_pid, worker);
     /* One that ends makes way for another. */

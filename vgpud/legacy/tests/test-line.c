@@ -30,13 +30,10 @@ static void test_a_request(void **state G_GNUC_UNUSED)
 static void test_what_is_put_up_with(void **state G_GNUC_UNUSED)
 {
     static const char *const texts[] = {
-        "A:0:1:1:2\r\n",
-        "A:0:1:1:2\nA:0:1:1:2\n",
-        "A:0:1:1:2\nwhatever",
-        "A:00:01:001:2\n",
-        "A:0:20:0:4294967295\n",
-        "A:0:1:-2147483648:2147483647\n",
-        "A:0:1:00000000000000000000000000000000000000000001:02\n",
+        "A:0:1:1:2\r\n",         "A:0:1:1:2\nA:0:1:1:2\n",
+        "A:0:1:1:2\nwhatever",   "A:00:01:001:2\n",
+        "A:0:20:0:4294967295\n", "A:0:1:-2147483648:2147483647\n",
+        "A:0:1:-0:3000000000\n", "A:0:1:00000000000000000000000000000000000000000001:02\n",
     };
     VgpuLegacyLine line;
 
