@@ -65,6 +65,15 @@ static void vgpu_free_vectors(void *opaque)
 }
 
 /* A queue needs a vector of its own: with fewer vectors there are fewer queues. */
+static void vgpu_limit_queues(struct vgpu *vgpu, unsigned int count)
+{
+    if (count >= vgpu->count)
+        return;
+    dev_warn(&vgpu->pdev->dev, "%u of %u queues: the machine has no more interrupts\n", count,
+             vgpu->count);
+    vgpu->count = count;
+}
+
 static int vgpu_allocate_vectors(struct vgpu *vgpu)
 {
     struct pci_dev *pdev = vgpu->pdev;
@@ -76,11 +85,7 @@ static int vgpu_allocate_vectors(struct vgpu *vgpu)
     error = devm_add_action_or_reset(&pdev->dev, vgpu_free_vectors, pdev);
     if (error)
         return error;
-    if (vectors - 1 < vgpu->count) {
-        dev_warn(&pdev->dev, "%d of %u queues: there are no more MSI-X vectors\n", vectors - 1,
-                 vgpu->count);
-        vgpu->count = vectors - 1;
-    }
+    vgpu_limit_queues(vgpu, vectors - 1);
     return 0;
 }
 
@@ -99,6 +104,11 @@ static int vgpu_request_interrupts(struct vgpu *vgpu)
             return -ENOMEM;
         error = devm_request_irq(dev, pci_irq_vector(vgpu->pdev, VGPU_VECTOR_QUEUE(i)),
                                  vgpu_queue_interrupt, 0, name, &vgpu->queues[i]);
+        if (error == -ENOSPC && i > 0) {
+            /* x86 finds out only now that a CPU's vectors are used up. */
+            vgpu_limit_queues(vgpu, i);
+            return 0;
+        }
     }
     return error;
 }
@@ -250,11 +260,13 @@ static int vgpu_claim(struct vgpu *vgpu)
     error = vgpu_allocate_vectors(vgpu);
     if (error)
         return error;
-    vgpu_sessions_init(vgpu);
     error = vgpu_request_interrupts(vgpu);
-    /* A worker that came before the interrupt did. */
+    if (error)
+        return dev_err_probe(&pdev->dev, error, "no interrupts to be had\n");
+    vgpu_sessions_init(vgpu);
+    /* A worker that came meanwhile. */
     vgpu_sessions_refresh(vgpu);
-    return error;
+    return 0;
 }
 
 static int vgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)

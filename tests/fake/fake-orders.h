@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What fake-mediator understands beside VGPU_CMD_NOP, whose result is its handle. arg[0] is a time
+ * in milliseconds. */
+#ifndef FAKE_ORDERS_H
+#define FAKE_ORDERS_H
+
+#define FAKE_DELAY 0xff01u /* ends after that time; those behind it wait; result: its handle */
+#define FAKE_MUTE  0xff02u /* ends at once; then the worker does nothing for that time */
+#define FAKE_DIE   0xff03u /* the worker ends; a new one comes after that time */
+
+#endif
