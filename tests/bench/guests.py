@@ -123,6 +123,7 @@ class TransportGuest:
             archive.file(f"vgpu/{module.name}", module.read_bytes(), 0o644)
             script += f"insmod /vgpu/{module.name} {MODULE_PARAMETERS.get(module.stem, '')}\n"
         script += prepare + "".join(f"bench {item.guest}\n" for item in self.transports)
+        script += "cat /sys/devices/system/clocksource/clocksource0/current_clocksource\n"
         archive.file("vgpu/command", script.encode(), 0o644)
         base = Path(os.environ["VGPU_GUEST_INITRD"]).read_bytes()
         self.initrd.write_bytes(base + archive.bytes())
@@ -158,7 +159,11 @@ class TransportGuest:
         timer.start()
         # A guest would wait for ever for a host's side that has failed.
         for program in programs:
-            threading.Thread(target=lambda one=program: one.wait() and qemu.kill(), daemon=True).start()
+            def end_with(one=program):
+                if one.wait() != 0:
+                    qemu.kill()
+
+            threading.Thread(target=end_with, daemon=True).start()
         status = None
         for line in qemu.stdout:
             text, found, rest = line.rstrip("\n").partition(f"\0{self.token} ")

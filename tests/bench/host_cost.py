@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What vgpud costs the host: ./run bench --host. Runs in a private host; prints one table. Each figure
-stands beside one that the same run took without vgpud, or a bound: docs/performance.md."""
+"""What vgpud costs the host: ./run bench --host. Runs in a private host; prints one table. Each
+figure stands beside one that the same run took without vgpud, or a bound: docs/performance.md."""
 
 import os
 import random

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The rows of ./run bench, what they are compared with, and the table. Pure: no process, no clock."""
+"""The rows of ./run bench, what they are compared with, and the table. Pure: no clock."""
 
 import json
 import math
+import statistics
 from dataclasses import dataclass
 
 FIELDS = ("median_us", "p99_us", "calls_per_s", "gib_per_s")
@@ -46,10 +47,12 @@ SECTIONS = (
         Row("vgpu-queue-poll", "vgpu queue, both sides poll"),
         Row("vgpu-queue-doorbell", "vgpu queue, doorbell wakes the worker"),
         Row("vgpu-queue-sleep", "vgpu queue, both sides sleep"),
+        Row("vgpu-queue-adaptive", "vgpu queue, as libvgpu waits by default"),
         Row("vgpu-queue-many", "vgpu queue, many in flight"),
+        Row("vgpu-queue-unanswered", "vgpu queue, commands without an answer"),
         Row("ivshmem-poll", "ivshmem, both sides poll"),
         Row("ivshmem-doorbell", "ivshmem, doorbell wakes the host"),
-        Row("ivshmem-msix", "ivshmem, doorbell and MSI-X, both sleep"),
+        Row("ivshmem-msix", "ivshmem, both sides sleep: MSI-X"),
         Row("virtio-serial", "virtio-serial"),
         Row("tcp", "TCP, virtio-net, user-mode network"),
         Row("files-1ms", "files on 9p, both look each 1 ms"),
@@ -82,21 +85,35 @@ GOALS = (
 )
 
 
+# What the guest's vgpu-bench calls them.
+VGPU_BENCH = {
+    "call, polling": "vgpu-queue-poll",
+    "call, adaptive": "vgpu-queue-adaptive",
+    "call, doorbell": "vgpu-queue-doorbell",
+    "call, sleeping": "vgpu-queue-sleep",
+    "calls in flight": "vgpu-queue-many",
+    "commands, unanswered": "vgpu-queue-unanswered",
+    "write, 4 bytes": "opencl-guest-write",
+    "kernels, waited for": "opencl-guest-kernel",
+    "kernels in flight": "opencl-guest-kernels",
+}
+VGPU_BENCH_COPIES = ("copy in, 16 MiB", "copy out, 16 MiB")
+
+
+def _titles():
+    return {row.name: row.title for _, section in SECTIONS for row in section}
+
+
 def parse(line):
-    """The rows in one line of a program's output: an object or an array of objects, with the keys
-    of the JSON that --json writes; [] for a line that is something else. ValueError for a row that
-    has figures which are none."""
+    """The row in a line of a program's output: a JSON object as --json writes it, which may be one
+    of an array with an object in each line. None for a line that is something else. ValueError for
+    a row with a figure that is none."""
     try:
-        value = json.loads(line)
+        row = json.loads(line.strip().removeprefix("[").rstrip("],"))
     except ValueError:
-        return []
-    found = value if isinstance(value, list) else [value]
-    if not all(isinstance(row, dict) and "name" in row for row in found):
-        return []
-    return [_checked(row) for row in found]
-
-
-def _checked(row):
+        return None
+    if not isinstance(row, dict) or "name" not in row:
+        return None
     figures = {field: row.get(field) for field in FIELDS}
     for field, value in figures.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -105,12 +122,22 @@ def _checked(row):
     return {"name": str(row["name"]), **figures}
 
 
+def renamed(rows):
+    """@rows, {name: row}, with vgpu-bench's rows by our names. Those that we have no name for are
+    left out; its copies there and its copies back become one figure, as the transports' is."""
+    ours = {name: row for name, row in rows.items() if name in _titles()}
+    for theirs, name in VGPU_BENCH.items():
+        if theirs in rows:
+            ours[name] = {**rows[theirs], "name": name}
+    rates = [rows[copy]["gib_per_s"] for copy in VGPU_BENCH_COPIES if copy in rows]
+    if len(rates) == len(VGPU_BENCH_COPIES) and all(rates) and "vgpu-queue-poll" in ours:
+        ours["vgpu-queue-poll"]["gib_per_s"] = statistics.harmonic_mean(rates)
+    return ours
+
+
 def in_order(rows):
-    """@rows, {name: row}, as the table has them; those that it does not know come last."""
-    known = [row.name for _, section in SECTIONS for row in section]
-    return [rows[name] for name in known if name in rows] + [
-        row for name, row in rows.items() if name not in known
-    ]
+    """@rows, {name: row}, as the table has them."""
+    return [rows[name] for name in _titles() if name in rows]
 
 
 def as_json(rows):
@@ -139,19 +166,16 @@ def _first_ratio(name, rows):
 def table(rows):
     """The lines of the table for @rows, {name: row}."""
     lines = []
-    titles = {row.name: row.title for _, section in SECTIONS for row in section}
-    sections = [(text, [row.name for row in section]) for text, section in SECTIONS]
-    sections.append(("others", [name for name in rows if name not in titles]))
-    for text, names in sections:
-        names = [name for name in names if name in rows]
-        if not names:
+    for text, section in SECTIONS:
+        present = [row for row in section if row.name in rows]
+        if not present:
             continue
         heads = ("median us", "p99 us", "calls/s", "GiB/s")
-        lines += ["", f"{text:<58}" + "".join(f"{head:>11}" for head in heads) + "  ratio"]
-        for name in names:
-            title = f"  {name:<21}{titles.get(name, '')}"
-            figures = "".join(f"{figure(rows[name][field]):>11}" for field in FIELDS)
-            lines.append(f"{title:<58}{figures}  {_first_ratio(name, rows)}".rstrip())
+        lines += ["", f"{text:<62}" + "".join(f"{head:>10}" for head in heads) + "  ratio"]
+        for row in present:
+            title = f"  {row.name:<22} {row.title}"
+            figures = "".join(f"{figure(rows[row.name][field]):>10}" for field in FIELDS)
+            lines.append(f"{title:<62}{figures}  {_first_ratio(row.name, rows)}".rstrip())
     return lines[1:]
 
 
@@ -160,12 +184,13 @@ def goals(rows):
     lines, missed = [], 0
     for goal in GOALS:
         ratio = goal.ratio(rows)
+        bound = f"{goal.bound()} x {goal.reference}'s"
         if ratio is None:
-            verdict, what = "not measured", f"(of {goal.reference}'s {goal.bound()})"
+            verdict, what = "not measured", bound
         else:
             missed += not goal.reached(ratio)
             verdict = "reached" if goal.reached(ratio) else "MISSED"
-            what = f"{ratio_text(ratio)} x {goal.reference}'s ({goal.bound()})"
+            what = f"{ratio_text(ratio)}, {bound}"
         lines.append(f"  {verdict:<13} {goal.text}: {what}")
     return lines, missed
 

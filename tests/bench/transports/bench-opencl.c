@@ -109,16 +109,16 @@ int main(int argc, char **argv)
     errno = 0;
     if (seconds <= 0)
         measure_die("usage: bench-opencl SECONDS");
+    const struct measure_plan plan = {.seconds = seconds, .least = 20};
     struct native native = open_device();
-    struct measure_row row =
-        measure_latency("opencl-host-write", write_word, &native, seconds, 100);
+    struct measure_row row = measure_latency("opencl-host-write", write_word, &native, &plan);
     row.gib_per_s = measure_rate(write_and_read, &native, 2 * (size_t)BULK_SIZE, seconds / 2);
     measure_print(&row);
 
-    row = measure_latency("opencl-host-kernel", run_kernel, &native, seconds, 100);
+    row = measure_latency("opencl-host-kernel", run_kernel, &native, &plan);
     measure_print(&row);
 
-    row = measure_latency("opencl-host-kernels", run_batch, &native, seconds, 20);
+    row = measure_latency("opencl-host-kernels", run_batch, &native, &plan);
     row.calls_per_s *= BATCH;
     row.median_us = row.p99_us = -1;
     measure_print(&row);

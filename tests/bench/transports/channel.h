@@ -19,11 +19,20 @@ struct channel {
     uint32_t number; /* of the last message */
 };
 
+/* What is measured, for how long. */
+struct channel_plan {
+    const char *name; /* of the row */
+    double seconds;
+    bool bulk;             /* writes and reads, too */
+    unsigned int least;    /* calls, as of struct measure_plan */
+    unsigned int pause_us; /* likewise */
+};
+
 /*
- * Measures echoes and, if @bulk, writes and reads in turn; checks that what comes back is what went
- * out; prints the row @name. Ends the program on any failure.
+ * Measures echoes and bulk data in both directions, checks that what comes back is what went out,
+ * and prints the row. Ends the program on any failure.
  */
-void channel_measure(struct channel *channel, const char *name, double seconds, bool bulk);
+void channel_measure(struct channel *channel, const struct channel_plan *plan);
 
 /* The guest's commands. Each prints its row; each ends the program on failure. */
 void ivshmem_poll(double seconds);

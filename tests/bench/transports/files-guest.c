@@ -4,6 +4,8 @@
 #include "channel.h"
 #include "files.h"
 
+#define FILES_LEAST 5u /* at the intervals of old each takes a second */
+
 struct files_channel {
     struct channel channel;
     int folder;
@@ -31,6 +33,6 @@ void files_measure(const char *name, const char *folder, const char *interval_us
         .interval_us = files_interval(interval_us),
     };
 
-    channel_measure(&files.channel, name, seconds, false);
+    channel_measure(&files.channel, &(struct channel_plan){name, seconds, false, FILES_LEAST, 0});
     close(files.folder);
 }

@@ -8,12 +8,15 @@
 #include "measure.h"
 #include "pci.h"
 
+/* As vgpu-bench has it for the same ways of our queues: a host that answers at once to the next
+ * call would not have fallen asleep. */
+#define ASLEEP_US 3000u
+
 struct ivshmem_channel {
     struct channel channel;
     struct ivshmem device;
     uint32_t flags;   /* of each message */
     bool host_sleeps; /* until the next doorbell */
-    uint32_t number;  /* of the last request */
 };
 
 static bool await_interrupt(int event)
@@ -26,21 +29,19 @@ static bool await_interrupt(int event)
     return false;
 }
 
-/* What the memory holds has been there before its number is, on either way. */
-static bool send(struct ivshmem_channel *ivshmem, const struct bench_message *request)
+static bool send(struct ivshmem_channel *ivshmem, const struct bench_message *request,
+                 struct bench_message *response)
 {
-    struct bench_shared *shared = ivshmem->device.shared;
+    struct bench_message copy = *request;
 
-    memcpy(&shared->request, request, sizeof(*request));
-    shared->request.flags = ivshmem->flags;
-    atomic_store_explicit(&shared->requests, ++ivshmem->number, memory_order_release);
+    copy.flags = ivshmem->flags;
+    bench_publish(&ivshmem->device.shared->request, &copy);
     if (ivshmem->host_sleeps)
         *ivshmem->device.doorbell = BENCH_HOST_PEER << 16;
     ivshmem->host_sleeps = ivshmem->flags & BENCH_HOST_SLEEPS;
     if (ivshmem->flags & BENCH_INTERRUPT && !await_interrupt(ivshmem->device.interrupt))
         return false;
-    while (atomic_load_explicit(&shared->responses, memory_order_acquire) != ivshmem->number)
-        ;
+    *response = bench_await(&ivshmem->device.shared->response, request->number);
     return true;
 }
 
@@ -52,9 +53,8 @@ static bool ivshmem_exchange(struct channel *channel, const struct bench_message
 
     if (request->op == BENCH_WRITE)
         memcpy(shared->bulk, out, request->length);
-    if (!send(ivshmem, request))
+    if (!send(ivshmem, request, response))
         return false;
-    memcpy(response, &shared->response, sizeof(*response));
     if (request->op == BENCH_READ)
         memcpy(in, shared->bulk, request->length);
     return true;
@@ -63,17 +63,23 @@ static bool ivshmem_exchange(struct channel *channel, const struct bench_message
 static void measure(const char *name, struct ivshmem device, uint32_t flags, double seconds)
 {
     struct ivshmem_channel ivshmem = {
-        .channel.exchange = ivshmem_exchange,
+        .channel = {.exchange = ivshmem_exchange, .number = device.shared->response.number},
         .device = device,
         .flags = flags,
         .host_sleeps = true,
-        .number = atomic_load(&device.shared->responses),
     };
 
-    channel_measure(&ivshmem.channel, name, seconds, true);
+    channel_measure(&ivshmem.channel, &(struct channel_plan){
+                                          .name = name,
+                                          .seconds = seconds,
+                                          .bulk = true,
+                                          .least = 100,
+                                          .pause_us = flags != 0 ? ASLEEP_US : 0,
+                                      });
     /* The next program finds the host asleep. */
     ivshmem.flags = BENCH_HOST_SLEEPS;
-    send(&ivshmem, &(struct bench_message){.op = BENCH_ECHO});
+    struct bench_message last = {.op = BENCH_ECHO, .number = ivshmem.channel.number + 1};
+    send(&ivshmem, &last, &last);
 }
 
 void ivshmem_poll(double seconds)

@@ -50,8 +50,7 @@ static void await_doorbell(int doorbell)
 }
 
 /* Answers one message whose copy is @message. */
-static void answer(struct bench_shared *shared, const struct bench_message *message,
-                   uint32_t number)
+static void answer(struct bench_shared *shared, const struct bench_message *message)
 {
     static uint8_t bulk[BENCH_CHUNK];
 
@@ -62,8 +61,7 @@ static void answer(struct bench_shared *shared, const struct bench_message *mess
         memcpy(bulk, shared->bulk, message->length);
     else if (message->op == BENCH_READ)
         memcpy(shared->bulk, bulk, message->length);
-    memcpy(&shared->response, message, sizeof(*message));
-    atomic_store_explicit(&shared->responses, number, memory_order_release);
+    bench_publish(&shared->response, message);
 }
 
 static _Noreturn void serve(struct bench_shared *shared, int doorbell, int interrupt)
@@ -72,15 +70,10 @@ static _Noreturn void serve(struct bench_shared *shared, int doorbell, int inter
     bool asleep = true;
 
     for (;;) {
-        struct bench_message message;
-
         if (asleep)
             await_doorbell(doorbell);
-        while (atomic_load_explicit(&shared->requests, memory_order_acquire) == number)
-            ;
-        number++;
-        memcpy(&message, &shared->request, sizeof(message));
-        answer(shared, &message, number);
+        struct bench_message message = bench_await(&shared->request, ++number);
+        answer(shared, &message);
         if (message.flags & BENCH_INTERRUPT)
             eventfd_write(interrupt, 1);
         asleep = message.flags & BENCH_HOST_SLEEPS;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WARM_UP     16u
 #define MAX_SAMPLES 2000000u /* 8 MiB; what is beyond adds nothing */
@@ -57,32 +58,46 @@ static void do_call(const char *name, measure_call call, void *context)
     }
 }
 
-struct measure_row measure_latency(const char *name, measure_call call, void *context,
-                                   double seconds, unsigned int least)
+/* Fills @samples with nanoseconds; returns how many of them there are. */
+static size_t sample(uint32_t *samples, const char *name, measure_call call, void *context,
+                     const struct measure_plan *plan)
 {
-    uint32_t *samples = calloc(MAX_SAMPLES, sizeof(*samples));
+    uint64_t last = measure_now(), end = last + (uint64_t)(plan->seconds * NS_PER_S);
     size_t count = 0;
 
-    if (samples == NULL)
-        measure_die("%s: no memory", name);
-    memset(samples, 1, MAX_SAMPLES * sizeof(*samples)); /* no page fault later */
-    for (unsigned int i = 0; i < WARM_UP && least > WARM_UP; i++)
-        do_call(name, call, context);
-
-    uint64_t begin = measure_now(), last = begin;
-    uint64_t end = begin + (uint64_t)(seconds * NS_PER_S);
-    while (count < MAX_SAMPLES && (count < least || last < end)) {
+    while (count < MAX_SAMPLES && (count < plan->least || last < end)) {
+        if (plan->pause_us > 0) {
+            usleep(plan->pause_us);
+            last = measure_now();
+        }
         do_call(name, call, context);
         uint64_t now = measure_now(), took = now - last;
         samples[count++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
         last = now;
     }
+    return count;
+}
+
+struct measure_row measure_latency(const char *name, measure_call call, void *context,
+                                   const struct measure_plan *plan)
+{
+    uint32_t *samples = malloc(MAX_SAMPLES * sizeof(*samples));
+    double total = 0;
+
+    if (samples == NULL)
+        measure_die("%s: no memory", name);
+    memset(samples, 1, MAX_SAMPLES * sizeof(*samples)); /* no page fault later */
+    for (unsigned int i = 0; i < WARM_UP && plan->least > WARM_UP; i++)
+        do_call(name, call, context);
+    size_t count = sample(samples, name, call, context, plan);
     qsort(samples, count, sizeof(*samples), compare);
+    for (size_t i = 0; i < count; i++)
+        total += samples[i];
     struct measure_row row = {
         .name = name,
         .median_us = percentile_us(samples, count, 50),
         .p99_us = percentile_us(samples, count, 99),
-        .calls_per_s = (double)count * NS_PER_S / (double)(last - begin),
+        .calls_per_s = (double)count * NS_PER_S / total,
         .gib_per_s = -1,
     };
     free(samples);

@@ -17,19 +17,23 @@ typedef bool (*measure_call)(void *context);
 struct measure_row {
     const char *name;
     double median_us, p99_us; /* nearest rank */
-    double calls_per_s;       /* one after the other, with the measuring's own cost */
+    double calls_per_s;       /* one after the other, without pauses */
     double gib_per_s;
 };
 
 /* The monotonic clock, nanoseconds. */
 uint64_t measure_now(void);
 
-/*
- * Does some calls that do not count, then times @call again and again for @seconds, but at least
- * @least times. Ends the program when a call fails.
- */
+/* How calls are repeated. */
+struct measure_plan {
+    double seconds;        /* for so long, pauses included, */
+    unsigned int least;    /* but at least so many; the first ones of many do not count */
+    unsigned int pause_us; /* before each call, so that all who wait have fallen asleep; or 0 */
+};
+
+/* Times @call again and again. Ends the program when a call fails. */
 struct measure_row measure_latency(const char *name, measure_call call, void *context,
-                                   double seconds, unsigned int least);
+                                   const struct measure_plan *plan);
 
 /* GiB/s of @call, which moves @bytes, for @seconds. Ends the program when a call fails. */
 double measure_rate(measure_call call, void *context, size_t bytes, double seconds);

@@ -28,8 +28,10 @@ struct bench_message {
     uint32_t op;     /* enum bench_op */
     uint32_t flags;  /* enum bench_flag */
     uint32_t length; /* of bulk data, at most BENCH_CHUNK */
-    uint32_t number; /* counts the messages; comes back */
-    uint8_t payload[48];
+    uint32_t payload[12];
+    /* Counts the messages and comes back. In shared memory it is written last: one cache line holds
+     * the message and the word that the other side polls. */
+    uint32_t number;
 };
 
 _Static_assert(sizeof(struct bench_message) == 64, "the table speaks of 64 bytes");

@@ -24,12 +24,13 @@ static bool call_nop(void *context)
 void registers_measure(double seconds)
 {
     VgpuPci pci;
+    const struct measure_plan plan = {.seconds = seconds, .least = 100};
     int result = vgpu_pci_open(&pci, NULL, VGPU_PCI_USE);
 
     errno = 0;
     if (result != 0)
         measure_die("%s", pci.error);
-    struct measure_row row = measure_latency("vgpu-registers", call_nop, &pci, seconds, 1);
+    struct measure_row row = measure_latency("vgpu-registers", call_nop, &pci, &plan);
     measure_print(&row);
     vgpu_pci_close(&pci);
 }

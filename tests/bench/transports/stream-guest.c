@@ -36,7 +36,7 @@ static void measure(const char *name, int fd, double seconds)
 {
     struct stream_channel stream = {.channel.exchange = stream_exchange, .fd = fd};
 
-    channel_measure(&stream.channel, name, seconds, true);
+    channel_measure(&stream.channel, &(struct channel_plan){name, seconds, true, 100, 0});
     close(fd);
 }
 
