@@ -27,7 +27,7 @@ const struct register_entry registers[REGISTER_COUNT] = {
 
 static void capabilities(uint32_t value, char *text, size_t size)
 {
-    static const char *const names[] = {"basic", "interrupt", "dma", "multi"};
+    static const char *const names[] = {"basic", "interrupt", "dma", "multi", "queues"};
     size_t used = 0;
 
     text[0] = '\0';

@@ -155,7 +155,7 @@ int main(int argc, char **argv)
                       "Shows this VM's virtual GPUs and the processes that use them.",
                       options) < argc)
         options_mistake("takes no operands");
-    const bool terminal = isatty(STDOUT_FILENO);
+    const bool terminal = count != 1 && isatty(STDOUT_FILENO);
     for (uint32_t look = 0; count == 0 || look < count; look++) {
         if (look > 0)
             nanosleep(&(struct timespec){.tv_sec = interval}, NULL);

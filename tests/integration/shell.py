@@ -50,6 +50,18 @@ class Shell:
     def send(self, command):
         self.guest.connection.sendall(command.encode() + b"\n")
 
+    def await_text(self, text, timeout=60):
+        """Waits for @text in the output of what was sent and has not ended."""
+        deadline = time.monotonic() + timeout
+        while text.encode() not in self._pending:
+            left = max(0, deadline - time.monotonic())
+            if not select.select([self.guest.connection], [], [], left)[0]:
+                raise AssertionError(f"{self.name} does not say {text!r}: {self._pending!r}")
+            data = self.guest.connection.recv(65536)
+            if not data:
+                raise AssertionError(f"{self.name} has ended: {self._pending!r}")
+            self._pending += data
+
     def answer(self, timeout=60):
         """(status, output) of what was sent."""
         deadline = time.monotonic() + timeout

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvgpu in a guest with the driver, and a real worker behind it."""
+
+import json
+import os
+import signal
+
+import host
+import shell
+
+WIDTH, HEIGHT = 37, 23  # odd: edges and the last part of a copy
+
+
+def picture():
+    """A binary PPM with something of everything in it."""
+    pixels = bytes((x * y * 7 + x * c * 31 + y) % 256
+                   for y in range(HEIGHT) for x in range(WIDTH) for c in range(3))
+    return b"P6\n%d %d\n255\n" % (WIDTH, HEIGHT), pixels
+
+
+def blurred(pixels):
+    """What example-image's filter makes of it, computed once more, here."""
+    weights = (1, 4, 6, 4, 1)
+    result = bytearray()
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            for c in range(3):
+                total = 0
+                for j in range(5):
+                    row = min(max(y + j - 2, 0), HEIGHT - 1)
+                    for i in range(5):
+                        column = min(max(x + i - 2, 0), WIDTH - 1)
+                        total += weights[i] * weights[j] * pixels[(row * WIDTH + column) * 3 + c]
+                result.append((total + 128) // 256)
+    return bytes(result)
+
+
+class Libvgpu(host.HostTest):
+    def test_tools(self):
+        output = self.run_guest("vgpu-info --json && vgpu-dump --rings && "
+                                "vgpu-monitor --count 1 --probe && "
+                                "vgpu-bench --quick --json --only call", pool="B", priority="low")
+        first, rest = output.split("\n", 1)
+        info = json.loads(first)
+        self.assertEqual(info["transport"], "queues")
+        self.assertEqual((info["pool"], info["priority"]), ("B", "low"))
+        self.assertTrue(info["name"])
+        self.assertRegex(rest, r"QUEUE_COUNT +0x0000000[1-9a-f]")
+        self.assertRegex(rest, r"command +0  0x0100 .* nop\n")
+        self.assertRegex(rest, r"completion +0  tag 0x00000001 status 0x00")
+        self.assertRegex(rest, r"/dev/vgpu0  pool B  priority low .*  worker \d+")
+        self.assertRegex(rest, r"round trip [\d.]+ us")
+        rows = json.loads(rest[rest.index("[{"):])
+        self.assertIn("call, polling", [row["name"] for row in rows])
+        for row in rows:
+            self.assertEqual(set(row), {"name", "median_us", "p99_us", "calls_per_s", "gib_per_s"})
+
+    def test_examples(self):
+        output = self.run_guest("example-nop && example-async && example-several", pool="A")
+        self.assertIn("40 + 2 = 42\n", output)
+        self.assertIn("read 8 MiB", output)
+        self.assertEqual(output.count(", right\n"), 2, output)
+
+    def test_image_filter(self):
+        head, pixels = picture()
+        guest = self.guest("example-image /in.ppm /out.ppm && example-image && od -An -v -tx1 /out.ppm",
+                           files={"in.ppm": head + pixels}, pool="A")
+        status, output = guest.run()
+        text = output.decode()
+        self.assertEqual(status, 0, text)
+        self.assertEqual(text.count("GPU and CPU agree"), 2, text)
+        dump = "".join(line for line in text.splitlines() if line.startswith(" "))
+        out = bytes.fromhex(dump)
+        self.assertEqual(out[-len(pixels):], blurred(pixels))
+
+    def test_threads_forks_and_kills(self):
+        self.assert_tap(self.run_guest("test-libvgpu", pool="A", timeout=240))
+
+    def test_worker_killed(self):
+        vm = shell.start(name="lost", pool="A")
+        self.addCleanup(vm.guest.remove)
+        vm.send("test-libvgpu --lost")
+        vm.await_text("# ready")
+        os.kill(vm.session()["worker-pid"], signal.SIGKILL)
+        status, output = vm.answer(120)
+        self.assertEqual(status, 0, output)
+        self.assert_tap(output)
+
+
+if __name__ == "__main__":
+    host.main()
