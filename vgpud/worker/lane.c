@@ -32,9 +32,7 @@ guint64 vgpu_lane_due(const VgpuLane *lane)
 /* In either thread; the main one is in the backend, or here. */
 static void tell_timeout(VgpuLane *lane)
 {
-    lane->counts.requests++;
-    lane->counts.errors[VGPU_ERROR_TIMEOUT]++;
-    vgpu_service_account(lane->service, &lane->counts);
+    vgpu_service_account(lane->service, VGPU_RESULT_TIMEOUT, 0, 0, lane->service->timeout_ns);
     vgpu_queue_break(&lane->queue, VGPU_RESULT_TIMEOUT);
 }
 
@@ -76,15 +74,15 @@ static gboolean collect(VgpuLane *lane)
 
     if (owner == NULL || owner->count == 0 || !vgpu_owner_collect(owner))
         return FALSE;
-    lane->counts.device_ns += owner->device_ns;
-    owner->device_ns = 0;
+    const gboolean failed = owner->failed != VGPU_RESULT_OK;
+    vgpu_service_account_device(lane->service, failed ? 1 : 0, owner->device_ns);
     /* Its completion said no more than that it had begun. */
-    if (owner->failed != VGPU_RESULT_OK && lane->queue.first == VGPU_RESULT_OK) {
+    if (failed && lane->queue.first == VGPU_RESULT_OK) {
         lane->queue.first = owner->failed;
         lane->queue.first_tag = owner->failed_tag;
-        lane->counts.errors[VGPU_ERROR_EXECUTION_FAILED]++;
     }
     owner->failed = VGPU_RESULT_OK;
+    owner->device_ns = 0;
     return TRUE;
 }
 
@@ -121,21 +119,6 @@ static gboolean fetch(VgpuLane *lane, gboolean *worked)
     return FALSE;
 }
 
-static void account(VgpuLane *lane, enum vgpu_result status, const VgpuCommandOutcome *outcome)
-{
-    VgpuServiceCounts *counts = &lane->counts;
-
-    counts->requests++;
-    counts->bytes_in += sizeof(lane->command) + outcome->bytes_in;
-    counts->bytes_out += outcome->bytes_out;
-    counts->device_ns += outcome->elapsed_ns;
-    if (status != VGPU_RESULT_OK && (guint)status < VGPU_ERROR_COUNT)
-        counts->errors[status]++;
-    if (outcome->error != NULL)
-        vgpu_tally_add(&lane->service->tally, VGPU_ERROR_EXECUTION_FAILED, lane->command.tag,
-                       outcome->error->message);
-}
-
 static void carry_out(VgpuLane *lane)
 {
     VgpuService *service = lane->service;
@@ -152,7 +135,11 @@ static void carry_out(VgpuLane *lane)
         vgpu_command_run(lane->owner, &service->gate, &lane->queue, &lane->command, &outcome);
     if (watched)
         vgpu_deadline_disarm(service->deadline);
-    account(lane, status, &outcome);
+    if (outcome.error != NULL)
+        vgpu_tally_add(&service->tally, VGPU_ERROR_EXECUTION_FAILED, lane->command.tag,
+                       outcome.error->message);
+    vgpu_service_account(service, status, sizeof(lane->command) + outcome.bytes_in,
+                         outcome.bytes_out, outcome.elapsed_ns);
     vgpu_queue_complete(&lane->queue, &lane->command, status, outcome.result, outcome.elapsed_ns);
     g_clear_error(&outcome.error);
 }
@@ -196,6 +183,6 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
         return FALSE;
     vgpu_queue_flush(&lane->queue);
     flush_device(lane);
-    vgpu_service_account(lane->service, &lane->counts);
+    vgpu_service_touch(lane->service);
     return TRUE;
 }

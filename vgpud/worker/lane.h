@@ -23,7 +23,6 @@ typedef struct {
     gboolean waits;
     VgpuQueueNext leaving; /* SESSION, BROKEN: the owner's window has to empty first; else NOTHING
                             */
-    VgpuServiceCounts counts;
 } VgpuLane;
 
 /* @slot, @size and @wake: as of vgpu_queue_init(). */

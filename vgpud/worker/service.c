@@ -8,9 +8,16 @@
 
 #include "operations.h"
 
+/* Nobody else writes: no locked operation. */
 static void add(_Atomic guint64 *counter, guint64 amount)
 {
-    atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+
+void vgpu_service_touch(const VgpuService *service)
+{
+    atomic_store_explicit(&service->page->last_us, g_get_real_time(), memory_order_relaxed);
 }
 
 static void account(const VgpuService *service, enum vgpu_error status, gsize response_length,
@@ -25,7 +32,7 @@ static void account(const VgpuService *service, enum vgpu_error status, gsize re
     add(&page->bytes_out, response_length);
     add(&page->device_ns, device_ns);
     add(&page->service_ns, vgpu_deadline_now() - service->live.arrived_ns);
-    atomic_store_explicit(&page->last_us, g_get_real_time(), memory_order_relaxed);
+    vgpu_service_touch(service);
 }
 
 /* Answers the live request. The accounts come first: who has the answer may look at them. */
@@ -50,24 +57,23 @@ static gboolean answer(const VgpuService *service, const struct vgpu_response *r
     return sent == (ssize_t)(head + length);
 }
 
-void vgpu_service_account(const VgpuService *service, VgpuServiceCounts *counts)
+void vgpu_service_account(const VgpuService *service, enum vgpu_result status, guint64 bytes_in,
+                          guint64 bytes_out, guint64 device_ns)
 {
     VgpuPage *page = service->page;
 
-    if (counts->requests > 0) {
-        add(&page->requests, counts->requests);
-        atomic_store_explicit(&page->last_us, g_get_real_time(), memory_order_relaxed);
-    }
-    for (gsize i = 1; i < VGPU_ERROR_COUNT; i++)
-        if (counts->errors[i] > 0)
-            add(&page->errors[i], counts->errors[i]);
-    if (counts->bytes_in > 0)
-        add(&page->bytes_in, counts->bytes_in);
-    if (counts->bytes_out > 0)
-        add(&page->bytes_out, counts->bytes_out);
-    if (counts->device_ns > 0)
-        add(&page->device_ns, counts->device_ns);
-    *counts = (VgpuServiceCounts){0};
+    add(&page->requests, 1);
+    if (status != VGPU_RESULT_OK && (guint)status < VGPU_ERROR_COUNT)
+        add(&page->errors[status], 1);
+    add(&page->bytes_in, bytes_in);
+    add(&page->bytes_out, bytes_out);
+    add(&page->device_ns, device_ns);
+}
+
+void vgpu_service_account_device(const VgpuService *service, guint64 failures, guint64 device_ns)
+{
+    add(&service->page->errors[VGPU_ERROR_EXECUTION_FAILED], failures);
+    add(&service->page->device_ns, device_ns);
 }
 
 void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 limit_ns)

@@ -54,15 +54,15 @@ VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how);
 G_NORETURN void vgpu_service_give_up(const VgpuService *service, const char *what,
                                      guint64 limit_ns);
 
-/* What commands of queues add to the page. */
-typedef struct {
-    guint64 requests;
-    guint64
-        errors[VGPU_ERROR_COUNT]; /* by result; those that are no enum vgpu_error are not in it */
-    guint64 bytes_in;
-    guint64 bytes_out;
-    guint64 device_ns;
-} VgpuServiceCounts;
+/*
+ * The accounts of queues. They come before the answer: who has that may look at them.
+ * One command; a @status that is no enum vgpu_error is not among the page's errors.
+ */
+void vgpu_service_account(const VgpuService *service, enum vgpu_result status, guint64 bytes_in,
+                          guint64 bytes_out, guint64 device_ns);
 
-/* Adds @counts to the page and sets them to 0. */
-void vgpu_service_account(const VgpuService *service, VgpuServiceCounts *counts);
+/* What has ended behind its completion. */
+void vgpu_service_account_device(const VgpuService *service, guint64 failures, guint64 device_ns);
+
+/* The time of the last answer is now. */
+void vgpu_service_touch(const VgpuService *service);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -20,7 +21,53 @@ gboolean process_sandboxed(void)
     return geteuid() == 0;
 }
 
-static GPtrArray *command_line(int channel, int page, const char *const *options)
+/* Where the worker finds what it shares: beyond what a test has open itself. */
+#define SHARE_FD  400
+#define QUEUE_FDS 401
+
+void share_init(Share *share, guint queues)
+{
+    *share = (Share){.queues = queues, .fd = memfd_create("vgpu-shm", MFD_CLOEXEC)};
+    assert_int_equal(ftruncate(share->fd, (off_t)(queues * PROCESS_SLOT)), 0);
+    share->memory =
+        mmap(NULL, queues * PROCESS_SLOT, PROT_READ | PROT_WRITE, MAP_SHARED, share->fd, 0);
+    assert_true(share->memory != MAP_FAILED);
+    for (guint i = 0; i < queues; i++) {
+        share->doorbell[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        share->completion[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
+}
+
+void share_clear(Share *share)
+{
+    munmap(share->memory, share->queues * PROCESS_SLOT);
+    close(share->fd);
+    for (guint i = 0; i < share->queues; i++) {
+        close(share->doorbell[i]);
+        close(share->completion[i]);
+    }
+}
+
+static void add_share(GPtrArray *words, const Share *share)
+{
+    g_ptr_array_add(words, g_strdup_printf("--queues=%u", share->queues));
+    g_ptr_array_add(words,
+                    g_strdup_printf("--shm-size=%" G_GUINT64_FORMAT, share->queues * PROCESS_SLOT));
+    g_ptr_array_add(words, g_strdup_printf("--shm-fd=%d", SHARE_FD));
+    g_ptr_array_add(words, g_strdup_printf("--queue-fds=%d", QUEUE_FDS));
+}
+
+static void inherit_share(const Share *share)
+{
+    dup2(share->fd, SHARE_FD);
+    for (guint i = 0; i < share->queues; i++) {
+        dup2(share->doorbell[i], QUEUE_FDS + 2 * (int)i);
+        dup2(share->completion[i], QUEUE_FDS + 2 * (int)i + 1);
+    }
+}
+
+static GPtrArray *command_line(int channel, int page, const Share *share,
+                               const char *const *options)
 {
     GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
 
@@ -35,18 +82,20 @@ static GPtrArray *command_line(int channel, int page, const char *const *options
     } else {
         g_ptr_array_add(words, g_strdup("--no-sandbox"));
     }
+    if (share != NULL)
+        add_share(words, share);
     for (; *options != NULL; options++)
         g_ptr_array_add(words, g_strdup(*options));
     g_ptr_array_add(words, NULL);
     return words;
 }
 
-void process_start(Process *process, const char *const *options)
+static void start(Process *process, const Share *share, const char *const *options)
 {
     const struct timeval patience = {.tv_sec = 60};
     int ends[2], page_fd;
 
-    *process = (Process){0};
+    *process = (Process){.share = share};
     process->page = vgpu_page_create(&page_fd, NULL);
     assert_non_null(process->page);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
@@ -54,7 +103,7 @@ void process_start(Process *process, const char *const *options)
     process->log_fd = memfd_create("log", MFD_CLOEXEC);
     assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 
-    g_autoptr(GPtrArray) words = command_line(ends[1], page_fd, options);
+    g_autoptr(GPtrArray) words = command_line(ends[1], page_fd, share, options);
     process->pid = fork();
     if (process->pid == 0) {
         /* Without close-on-exec in the child only: these are what a worker inherits. */
@@ -63,11 +112,29 @@ void process_start(Process *process, const char *const *options)
         dup2(channel, ends[1]);
         dup2(page, page_fd);
         dup2(process->log_fd, STDERR_FILENO);
+        if (share != NULL)
+            inherit_share(share);
         execv(words->pdata[0], (char **)words->pdata);
         _exit(127);
     }
     close(ends[1]);
     close(page_fd);
+}
+
+void process_start(Process *process, const char *const *options)
+{
+    start(process, NULL, options);
+}
+
+void process_start_with_queues(Process *process, const Share *share, const char *const *options)
+{
+    guint8 packet[VGPU_CHANNEL_MAX_PACKET];
+    struct vgpu_channel_header header;
+
+    start(process, share, options);
+    ssize_t length = recv(process->channel, packet, sizeof(packet), 0);
+    assert_true(length > 0 && vgpu_channel_decode(packet, (size_t)length, &header));
+    assert_int_equal(header.type, VGPU_CHANNEL_READY);
 }
 
 static VgpuPageState wait_for_state(Process *process)

@@ -7,6 +7,18 @@
 
 #include "page.h"
 #include "vgpu-codec.h"
+#include "vgpu-queue.h"
+
+/* What a device shares with its workers. */
+typedef struct {
+    guint queues;
+    int fd;         /* the memfd */
+    guint8 *memory; /* mapped here; slot i begins at i * PROCESS_SLOT */
+    int doorbell[VGPU_QUEUE_MAX];
+    int completion[VGPU_QUEUE_MAX];
+} Share;
+
+#define PROCESS_SLOT (G_GUINT64_CONSTANT(1) << 20)
 
 typedef struct {
     pid_t pid;
@@ -14,6 +26,7 @@ typedef struct {
     int log_fd;  /* a file with what the worker wrote to stderr */
     VgpuPage *page;
     guint64 sequence;
+    const Share *share; /* NULL: the device has no queues */
 } Process;
 
 /* One answer; its data points into bytes. */
@@ -28,6 +41,18 @@ typedef struct {
 
 /* Are workers sandboxed here? Only root can. */
 gboolean process_sandboxed(void);
+
+/* Memory for @queues queues, a power of two; the next worker that is started with it may serve
+ * them.
+ */
+void share_init(Share *share, guint queues);
+void share_clear(Share *share);
+
+/*
+ * As process_start(), with queues, and waits until it is ready to serve them. @share is borrowed
+ * until process_clear().
+ */
+void process_start_with_queues(Process *process, const Share *share, const char *const *options);
 
 /*
  * Starts the worker that VGPU_WORKER names, with @options (ended by NULL) behind those that are
