@@ -63,8 +63,8 @@ class Libvgpu(host.HostTest):
 
     def test_image_filter(self):
         head, pixels = picture()
-        guest = self.guest("example-image /in.ppm /out.ppm && example-image && od -An -v -tx1 /out.ppm",
-                           files={"in.ppm": head + pixels}, pool="A")
+        command = "example-image /in.ppm /out.ppm && example-image && od -An -v -tx1 /out.ppm"
+        guest = self.guest(command, files={"in.ppm": head + pixels}, pool="A")
         status, output = guest.run()
         text = output.decode()
         self.assertEqual(status, 0, text)
