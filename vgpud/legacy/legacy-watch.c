@@ -27,8 +27,8 @@
  */
 #define VM_EVENTS (IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR)
 
-/* How often a directory may wake us. A request takes about six wake-ups, a guest asks at 10 Hz. */
-#define WAKE_RATE ((VgpuRate){.per_second = 200, .burst = 400})
+/* How often a directory may wake us: a request does so about six times, a guest asks at 10 Hz. */
+#define WAKE_RATE ((VgpuRate){.per_second = 500, .burst = 500})
 #define PAUSE_MS  100u
 
 #define BUFFER_SIZE 16384 /* of events in one turn of the main loop */

@@ -217,8 +217,8 @@ static void test_a_storm(void **state)
             ;
     }
     const double seconds = (double)(g_get_monotonic_time() - begin_us) / G_USEC_PER_SEC;
-    /* A burst of 400, 200 in a second, and 10 looks at the end of a pause; however long it took. */
-    assert_true(fixture->changes <= 2 + 400 + 1 + (guint)(seconds * (200 + 10)) + 1);
+    /* A burst of 500, 500 in a second, and 10 looks at the end of a pause; however long it took. */
+    assert_true(fixture->changes <= 2 + 500 + 1 + (guint)(seconds * (500 + 10)) + 1);
 
     /* The last write is seen, if late; and in between, another's at once. */
     g_string_truncate(fixture->news, 0);
