@@ -61,6 +61,8 @@ SECTIONS = (
     ("OpenCL", (
         Row("opencl-host-write", "host: blocking write of 4 bytes"),
         Row("opencl-guest-write", "guest: blocking write of 4 bytes"),
+        Row("opencl-host-add", "host: a sum of two numbers"),
+        Row("opencl-registers-add", "guest, protocol 1.0: the same"),
         Row("opencl-host-kernel", "host: empty kernel and finish"),
         Row("opencl-guest-kernel", "guest: empty kernel and finish"),
         Row("opencl-host-kernels", "host: empty kernels, many in flight"),

@@ -19,7 +19,7 @@
 struct native {
     cl_command_queue queue;
     cl_mem buffer;
-    cl_kernel kernel;
+    cl_kernel kernel, add;
     uint8_t *bytes; /* BULK_SIZE */
 };
 
@@ -74,9 +74,30 @@ static bool run_batch(void *context)
     return clFinish(native->queue) == CL_SUCCESS;
 }
 
+/* What vgpu-worker does for vector add of protocol 1.0. */
+static bool add(void *context)
+{
+    struct native *native = context;
+    const size_t one = 1;
+    const cl_uint a = 40, b = 2;
+    cl_uint sum = 0;
+
+    return clSetKernelArg(native->add, 0, sizeof(a), &a) == CL_SUCCESS &&
+           clSetKernelArg(native->add, 1, sizeof(b), &b) == CL_SUCCESS &&
+           clEnqueueNDRangeKernel(native->queue, native->add, 1, NULL, &one, NULL, 0, NULL, NULL) ==
+               CL_SUCCESS &&
+           clEnqueueReadBuffer(native->queue, native->buffer, CL_TRUE, 0, sizeof(sum), &sum, 0,
+                               NULL, NULL) == CL_SUCCESS &&
+           sum == a + b;
+}
+
+static const char *const source =
+    "kernel void empty(void) { }\n"
+    "kernel void add(uint a, uint b, global uint *sum) { sum[get_global_id(0)] = a + b; }\n";
+
 static struct native open_device(void)
 {
-    static const char *source = "kernel void empty(void) { }";
+    const char *text = source;
     struct native native = {.bytes = calloc(1, BULK_SIZE)};
     cl_platform_id platform;
     cl_device_id device;
@@ -93,11 +114,14 @@ static struct native open_device(void)
     check(result, "queue");
     native.buffer = clCreateBuffer(context, CL_MEM_READ_WRITE, BULK_SIZE, NULL, &result);
     check(result, "buffer");
-    cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, &result);
+    cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &result);
     check(result, "program");
     check(clBuildProgram(program, 1, &device, NULL, NULL, NULL), "build");
     native.kernel = clCreateKernel(program, "empty", &result);
     check(result, "kernel");
+    native.add = clCreateKernel(program, "add", &result);
+    check(result, "kernel");
+    check(clSetKernelArg(native.add, 2, sizeof(native.buffer), &native.buffer), "argument");
     return native;
 }
 
@@ -116,6 +140,9 @@ int main(int argc, char **argv)
     measure_print(&row);
 
     row = measure_latency("opencl-host-kernel", run_kernel, &native, &plan);
+    measure_print(&row);
+
+    row = measure_latency("opencl-host-add", add, &native, &plan);
     measure_print(&row);
 
     row = measure_latency("opencl-host-kernels", run_batch, &native, &plan);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Our protocol 1.0: a NOP of 64 bytes, as a program calls it. */
+/* Our protocol 1.0 as a program calls it: a NOP of 64 bytes, and a sum that the host's GPU
+ * computes. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,6 +22,17 @@ static bool call_nop(void *context)
     return false;
 }
 
+static bool call_add(void *context)
+{
+    VgpuPci *pci = context;
+    uint32_t sum = 0;
+
+    if (vgpu_pci_vector_add(pci, 40, 2, &sum) == 0 && sum == 42)
+        return true;
+    fprintf(stderr, "bench: vector add: %u %s\n", sum, pci->error);
+    return false;
+}
+
 void registers_measure(double seconds)
 {
     VgpuPci pci;
@@ -31,6 +43,8 @@ void registers_measure(double seconds)
     if (result != 0)
         measure_die("%s", pci.error);
     struct measure_row row = measure_latency("vgpu-registers", call_nop, &pci, &plan);
+    measure_print(&row);
+    row = measure_latency("opencl-registers-add", call_add, &pci, &plan);
     measure_print(&row);
     vgpu_pci_close(&pci);
 }
