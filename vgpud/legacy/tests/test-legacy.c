@@ -357,7 +357,8 @@ static void test_deadline(void **state)
 {
     Fixture *fixture = *state;
 
-    configure(fixture, "fault", "hang,after=1", "request-timeout-ms=100\n");
+    /* Long enough for a worker to start in. */
+    configure(fixture, "fault", "hang,after=1", "request-timeout-ms=1000\n");
     make_vm(fixture, "web");
     begin(fixture);
     ask(fixture, "web", "A:1:3:20:22\n", "42\n");
@@ -370,7 +371,7 @@ static void test_a_worker_that_is_stopped(void **state)
 {
     Fixture *fixture = *state;
 
-    configure(fixture, "null", "", "request-timeout-ms=100\n");
+    configure(fixture, "null", "", "request-timeout-ms=1000\n");
     make_vm(fixture, "web");
     make_vm(fixture, "db");
     begin(fixture);
@@ -437,7 +438,6 @@ static void test_a_full_pool_and_an_idle_worker(void **state)
     Fixture *fixture = *state;
 
     configure(fixture, "null", "", "");
-    fixture->settings->legacy_idle_s = 1;
     add_pool(fixture, 'B', "null", "", "");
     ((VgpuMember *)vgpu_pools_get(fixture->settings->pools, 'A')->members->pdata[0])->slots = 1;
     make_vm(fixture, "web");
@@ -446,6 +446,8 @@ static void test_a_full_pool_and_an_idle_worker(void **state)
     ask(fixture, "web", "A:1:3:20:22\n", "42\n");
     ask(fixture, "db", "A:1:4:1:1\n", "ERROR 0x07 queue-full\n");
     assert_int_equal(fixture->places_free, 0);
+    fixture->settings->legacy_idle_s = 1;
+    ask(fixture, "web", "A:1:3:20:22\n", "42\n");
     WAIT_UNTIL(session_of(fixture, "web")->state == VGPU_SESSION_RESERVED);
     assert_int_equal(fixture->places_free, 1);
     assert_int_equal(session_of(fixture, "web")->worker_pid, 0);
