@@ -70,6 +70,10 @@ VgpuQueueNext vgpu_queue_next(VgpuQueue *queue, struct vgpu_command *command)
     const int room = has_room(queue);
     const int available = room > 0 ? vgpu_ring_available(&queue->commands) : room;
     if (available < 0) {
+        /* It may be the page of the next session already: its driver ends one, then empties it. */
+        queue->wanted = guest_session(queue);
+        if (queue->wanted != queue->session)
+            return VGPU_QUEUE_NEXT_SESSION;
         vgpu_queue_break(queue, VGPU_RESULT_BAD_QUEUE);
         return VGPU_QUEUE_NEXT_BROKEN;
     }

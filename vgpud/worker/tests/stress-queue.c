@@ -40,6 +40,7 @@ typedef struct {
     int doorbell;
     int interrupt;
     guint32 commands; /* of each session */
+    VgpuQueue queue;  /* the worker's */
 } Shared;
 
 /* How commands are numbered, so that each side knows what the other must have written. */
@@ -69,6 +70,14 @@ static const VgpuSpinMachine machine = {.now = spin_now, .relax = spin_relax};
 static VgpuSpin new_spin(guint32 session)
 {
     return vgpu_spin_new(machine, session % 2 == 0 ? 0 : SPIN_NS);
+}
+
+/* Some time between the last look and parking, as an interrupt may take it: what comes meanwhile is
+ * found by the second look alone. */
+static void dawdle(guint32 round)
+{
+    for (volatile guint32 i = 0; i < round % 512; i++) {
+    }
 }
 
 static void wait_for(int fd, guint64 *sleeps)
@@ -104,32 +113,32 @@ static void carry_out(VgpuQueue *queue, const struct vgpu_command *command, guin
 
 static void *run_host(void *data)
 {
-    const Shared *shared = data;
-    VgpuQueue queue;
+    Shared *shared = data;
+    VgpuQueue *queue = &shared->queue;
     VgpuSpin spin = new_spin(0);
     struct vgpu_command command;
-    guint32 expected = 0;
+    guint32 expected = 0, waits = 0;
     guint64 sleeps = 0;
 
-    vgpu_queue_init(&queue, shared->slot, SIZE, shared->interrupt);
-    while (queue.session != LAST) {
-        VgpuQueueNext next = vgpu_queue_next(&queue, &command);
+    while (queue->session != LAST) {
+        VgpuQueueNext next = vgpu_queue_next(queue, &command);
         if (next == VGPU_QUEUE_NEXT_COMMAND) {
-            carry_out(&queue, &command, expected++);
+            carry_out(queue, &command, expected++);
             continue;
         }
         check(next != VGPU_QUEUE_NEXT_BROKEN);
         if (next == VGPU_QUEUE_NEXT_SESSION) {
-            vgpu_queue_begin(&queue);
+            vgpu_queue_begin(queue);
             expected = 0;
-            spin = new_spin(queue.session / 2);
+            spin = new_spin(queue->session / 2);
             continue;
         }
-        if (vgpu_spin_until(&spin, host_ready, &queue))
+        if (vgpu_spin_until(&spin, host_ready, queue))
             continue;
-        if (vgpu_queue_park(&queue))
+        dawdle(++waits);
+        if (vgpu_queue_park(queue))
             wait_for(shared->doorbell, &sleeps);
-        vgpu_queue_unpark(&queue);
+        vgpu_queue_unpark(queue);
     }
     printf("the worker slept %" G_GUINT64_FORMAT " times\n", sleeps);
     return NULL;
@@ -150,6 +159,7 @@ typedef struct {
     guint32 asked[VGPU_QUEUE_ENTRIES]; /* the tags of those that want an answer, in order */
     guint32 asked_in, asked_out;
     guint32 lengths[VGPU_QUEUE_ENTRIES]; /* of what goes with each command */
+    guint32 waits;
     guint64 sleeps;
 } Guest;
 
@@ -175,8 +185,8 @@ static void submit(Guest *guest, int room)
     struct vgpu_command command = {.opcode = VGPU_CMD_NOP, .tag = guest->tag};
 
     if (guest->due < VGPU_QUEUE_ANSWERS &&
-        (g_rand_boolean(guest->rand) || (guest->due == 0 && room == 1) ||
-         guest->tag + 1 == guest->shared->commands)) {
+        (g_rand_int_range(guest->rand, 0, guest->session % 3 == 0 ? 64 : 2) == 0 ||
+         (guest->due == 0 && room == 1) || guest->tag + 1 == guest->shared->commands)) {
         command.flags = VGPU_COMMAND_ANSWER;
         guest->asked[guest->asked_in++ % VGPU_QUEUE_ENTRIES] = guest->tag;
         guest->due++;
@@ -225,6 +235,7 @@ static void wait_for_answer(Guest *guest)
     publish(guest);
     if (vgpu_spin_until(&guest->spin, guest_ready, guest))
         return;
+    dawdle(++guest->waits);
     vgpu_ring_park(&guest->completions);
     while (!guest_ready(guest)) {
         check(atomic_load(VGPU_RING_HOST_WORD(guest->shared->slot, broken)) == 0);
@@ -262,11 +273,13 @@ static void run_session(Guest *guest)
     }
 }
 
-/* The driver's part. */
+/* The driver's part: the former session ends, whatever is under way; then the page is emptied, then
+ * the new one begins, whether the worker has heard of the end or not. */
 static void begin_session(Guest *guest, guint32 session)
 {
     guint8 *slot = guest->shared->slot;
 
+    atomic_store(VGPU_RING_GUEST_WORD(slot, session), 0);
     atomic_store(VGPU_RING_GUEST_WORD(slot, command_tail), 0);
     atomic_store(VGPU_RING_GUEST_WORD(slot, completion_head), 0);
     atomic_store(VGPU_RING_GUEST_WORD(slot, parked), 0);
@@ -348,6 +361,8 @@ int main(int argc, char **argv)
     check(fd >= 0 && shared.doorbell >= 0 && shared.interrupt >= 0 && ftruncate(fd, SIZE) == 0);
     shared.slot = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     check(shared.slot != MAP_FAILED);
+    /* Before the guest begins: a session that it finds it would leave alone. */
+    vgpu_queue_init(&shared.queue, shared.slot, SIZE, shared.interrupt);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (g_str_equal(argv[1], "threads"))
         run_threads(&shared);
