@@ -170,8 +170,10 @@ int vgpu_reopen(VgpuContext *context)
     if (context->info.transport == VGPU_TRANSPORT_REGISTERS)
         return vgpu_context_leave(context, VGPU_OK); /* it has no state that could be lost */
 
+    context->followers++;
     while (context->leading)
         pthread_cond_wait(&context->progress, &context->lock);
+    context->followers--;
     vgpu_context_lose(context, "the context was opened anew");
     vgpu_node_close(&context->node, false);
     vgpu_handles_clear(&context->handles);

@@ -43,6 +43,7 @@ struct VgpuContext {
 
     pthread_mutex_t lock;
     pthread_cond_t progress; /* completions were taken, the leader has gone, all is lost */
+    unsigned int followers;  /* threads that sleep on `progress` */
     bool leading;            /* a thread polls or sleeps outside the mutex */
     bool lost;
     uint32_t session; /* counts vgpu_reopen() */

@@ -17,6 +17,8 @@
  * time; more than this leaves the processor's cache. */
 #define MAX_CHUNK (256u << 10)
 
+#define QUICK_LOOKS 200 /* less than a microsecond, where CPUs are not emulated */
+
 /* A tag: an answer's index with its turn, or what a command without answer was. */
 #define TAG_UNANSWERED 0x80000000u
 #define TAG_OPCODE     0x0000ffffu
@@ -136,7 +138,7 @@ static void take(VgpuContext *context)
         vgpu_context_lose(context, "the host's completions cannot be understood");
     else if (available == 0 && is_lost(context))
         lose(context);
-    if (available != 0)
+    if (available != 0 && context->followers > 0)
         pthread_cond_broadcast(&context->progress);
 }
 
@@ -153,18 +155,35 @@ static inline void relax(void)
 #endif
 }
 
-/* Polls for a completion. Returns whether there is one, or the session is lost. */
-static bool poll_for(VgpuContext *context, uint32_t seen, uint64_t begin, uint64_t budget)
+static bool has_come(const VgpuContext *context)
+{
+    return atomic_load_explicit(context->completions.tail, memory_order_acquire) !=
+           context->completions.next;
+}
+
+/* The first looks, with the context locked: an answer to something short comes within them. They
+ * read no clock, and do not pause, which costs an emulated CPU far more than a look. */
+static bool look(const VgpuContext *context)
+{
+    for (unsigned int i = 0; i < QUICK_LOOKS; i++) {
+        if (has_come(context))
+            return true;
+    }
+    return false;
+}
+
+/* Polls for a completion, for @budget nanoseconds. Returns whether there is one, or the session is
+ * lost. */
+static bool poll_for(VgpuContext *context, uint64_t budget)
 {
     if (budget == 0)
         return false;
+    const uint64_t begin = vgpu_queue_now();
     do {
-        /* A look costs next to nothing; the clock may be slow in a VM. */
-        for (unsigned int i = 0; i < 256; i++) {
-            if (atomic_load_explicit(context->completions.tail, memory_order_acquire) != seen)
+        for (unsigned int i = 0; i < 32; i++) {
+            if (has_come(context))
                 return true;
-            if (i % 16 == 15)
-                relax();
+            relax();
         }
         if (is_lost(context))
             return true;
@@ -174,13 +193,15 @@ static bool poll_for(VgpuContext *context, uint32_t seen, uint64_t begin, uint64
 
 static void follow(VgpuContext *context, uint64_t deadline)
 {
-    if (deadline == UINT64_MAX) {
-        pthread_cond_wait(&context->progress, &context->lock);
-        return;
-    }
     const struct timespec time = {.tv_sec = (time_t)(deadline / NS_PER_S),
                                   .tv_nsec = (long)(deadline % NS_PER_S)};
-    pthread_cond_timedwait(&context->progress, &context->lock, &time);
+
+    context->followers++;
+    if (deadline == UINT64_MAX)
+        pthread_cond_wait(&context->progress, &context->lock);
+    else
+        pthread_cond_timedwait(&context->progress, &context->lock, &time);
+    context->followers--;
 }
 
 /* Milliseconds until @deadline, rounded up; -1 without one. */
@@ -197,25 +218,32 @@ static int left_ms(uint64_t deadline)
 /* Polls, then sleeps, then takes what has come. Something may have changed; look again. */
 static void lead(VgpuContext *context, uint64_t deadline)
 {
-    const uint32_t seen = context->completions.next;
-    const uint64_t budget = vgpu_patience_budget(&context->patience);
+    uint64_t budget = vgpu_patience_budget(&context->patience);
+    uint64_t waited = 0;
+    bool alive = true;
 
     context->leading = true;
     pthread_mutex_unlock(&context->lock);
-    const uint64_t begin = vgpu_queue_now();
-    uint64_t limit =
-        deadline == UINT64_MAX || deadline - begin > budget ? budget : deadline - begin;
-    bool found = poll_for(context, seen, begin, deadline < begin ? 0 : limit);
-    bool alive = found || vgpu_node_sleep(&context->node, left_ms(deadline));
-    const uint64_t waited = vgpu_queue_now() - begin;
+    if (deadline != UINT64_MAX) {
+        uint64_t now = vgpu_queue_now();
+        budget = deadline <= now ? 0 : deadline - now < budget ? deadline - now : budget;
+    }
+    bool found = poll_for(context, budget);
+    if (!found) {
+        uint64_t begin = vgpu_queue_now();
+        alive = vgpu_node_sleep(&context->node, left_ms(deadline));
+        waited = vgpu_queue_now() - begin;
+    }
     pthread_mutex_lock(&context->lock);
 
-    vgpu_patience_learn(&context->patience, waited, !found);
+    if (budget != UINT64_MAX)
+        vgpu_patience_learn(&context->patience, budget + waited, !found);
     context->leading = false;
     take(context);
     if (!alive && !context->lost)
         lose(context);
-    pthread_cond_broadcast(&context->progress); /* one of the others leads */
+    if (context->followers > 0)
+        pthread_cond_broadcast(&context->progress); /* one of the others leads */
 }
 
 static void wait_for_progress(VgpuContext *context, uint64_t deadline)
@@ -226,6 +254,8 @@ static void wait_for_progress(VgpuContext *context, uint64_t deadline)
         follow(context, deadline);
         return;
     }
+    if (context->patience.setting != 0)
+        look(context);
     take(context);
     if (context->completions.next == before && !context->lost)
         lead(context, deadline);
