@@ -181,7 +181,6 @@ static void sum_up(Fleet *fleet)
         result->handed_over += (double)(m->turns * m->hand_over_ns) / total;
         result->turns += m->turns;
         result->recalls += m->recalls;
-        result->fences += m->fences;
         result->unused_gpus += fleet->places[i].used == 0;
     }
 }

@@ -43,7 +43,7 @@ typedef struct {
     SimClassResult classes[VGPU_PRIORITY_COUNT];
     double busy;        /* part of the devices' time in which they ran jobs */
     double handed_over; /* in which the lease was on its way */
-    guint64 jobs, turns, recalls, fences;
+    guint64 jobs, turns, recalls;
     guint64 refused;     /* starts of VMs for which there was no slot */
     guint64 unused_gpus; /* on which no VM was at the end */
 } SimFleetResult;

@@ -220,14 +220,14 @@ static void plan_tick(SimMachine *m)
 gboolean sim_machine_step(SimMachine *m, guint64 until_ns)
 {
     plan_tick(m);
-    const VgpuHeapEntry *first = vgpu_heap_first(&m->events);
+    VgpuHeapNode *node = vgpu_heap_first(&m->events);
+    const guint64 at_ns = vgpu_heap_first_key(&m->events);
 
-    if (first == NULL || first->key > until_ns) {
+    if (node == NULL || at_ns > until_ns) {
         m->now_ns = until_ns;
         return FALSE;
     }
-    VgpuHeapNode *node = first->node;
-    m->now_ns = first->key;
+    m->now_ns = at_ns;
     vgpu_heap_remove(&m->events, node);
     if (node == &m->work)
         on_work(m);

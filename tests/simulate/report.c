@@ -140,7 +140,6 @@ void sim_report_json(JsonBuilder *json, const SimFleetSettings *settings,
     add_count(json, "jobs", result->jobs);
     add_count(json, "turns", result->turns);
     add_count(json, "recalls", result->recalls);
-    add_count(json, "fences", result->fences);
     add_count(json, "refused", result->refused);
     add_count(json, "unused-gpus", result->unused_gpus);
     json_builder_set_member_name(json, "priorities");

@@ -38,9 +38,9 @@ struct VgpuScheduler {
     gboolean repaid;  /* its priority was owed this turn: a higher one must wait for its end */
 };
 
-static inline VgpuSchedulerClient *vgpu_scheduler_client_of(const VgpuHeapEntry *entry)
+static inline VgpuSchedulerClient *vgpu_scheduler_client_of(VgpuHeapNode *node)
 {
-    return (VgpuSchedulerClient *)entry->node;
+    return (VgpuSchedulerClient *)node;
 }
 
 static inline void vgpu_scheduler_set_state(VgpuScheduler *s, VgpuSchedulerClient *client,

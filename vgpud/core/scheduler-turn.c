@@ -69,7 +69,7 @@ static guint64 slice_end(const VgpuScheduler *s)
 static guint64 equals_turn(const VgpuScheduler *s)
 {
     const VgpuSchedulerClient *holder = s->holder;
-    const VgpuHeapEntry *next = vgpu_heap_first(&s->levels[holder->priority].waiting);
+    VgpuHeapNode *next = vgpu_heap_first(&s->levels[holder->priority].waiting);
 
     if (next == NULL)
         return NEVER;

@@ -66,7 +66,7 @@ static void charge(VgpuSchedulerClient *client, guint64 elapsed)
  */
 static void keep_up(VgpuSchedulerLevel *level, VgpuSchedulerClient *holder)
 {
-    const VgpuHeapEntry *first = vgpu_heap_first(&level->waiting);
+    VgpuHeapNode *first = vgpu_heap_first(&level->waiting);
 
     if (first == NULL) {
         holder->virtual_ns = MAX(holder->virtual_ns, level->virtual_ns);
@@ -254,9 +254,9 @@ VgpuOrder vgpu_scheduler_configure(VgpuScheduler *s, const VgpuSchedulerSettings
         VgpuHeap old = s->levels[i].waiting;
 
         s->levels[i].waiting = (VgpuHeap){0};
-        for (gsize n = 0; n < old.count; n++) {
-            old.entries[n].node->place = 0;
-            enqueue(s, vgpu_scheduler_client_of(&old.entries[n]));
+        for (VgpuHeapNode *node; (node = vgpu_heap_first(&old)) != NULL;) {
+            vgpu_heap_remove(&old, node);
+            enqueue(s, vgpu_scheduler_client_of(node));
         }
         vgpu_heap_clear(&old);
     }

@@ -46,11 +46,12 @@ static void test_against_a_plain_search(void **state)
             count++;
         }
         assert_int_equal(heap.count, count);
-        const VgpuHeapEntry *first = vgpu_heap_first(&heap);
+        const Item *first = (Item *)vgpu_heap_first(&heap);
         if (count == 0)
             assert_null(first);
         else
-            assert_true(is_first(items, (Item *)first->node));
+            assert_true(is_first(items, first));
+        assert_true(vgpu_heap_first_key(&heap) == (first != NULL ? first->key : G_MAXUINT64));
     }
     vgpu_heap_clear(&heap);
 }
@@ -61,17 +62,20 @@ static void test_comes_out_sorted(void **state)
     g_autofree Item *items = g_new0(Item, ITEMS);
     VgpuHeap heap = {0};
 
-    for (guint i = 0; i < ITEMS; i++)
-        vgpu_heap_push(&heap, &items[i].node, (i * 7919) % 100, i);
+    for (guint i = 0; i < ITEMS; i++) {
+        items[i].key = (i * 7919) % 100;
+        items[i].tie = i;
+        vgpu_heap_push(&heap, &items[i].node, items[i].key, items[i].tie);
+    }
     guint64 last_key = 0, last_tie = 0;
     for (guint i = 0; i < ITEMS; i++) {
-        VgpuHeapEntry first = *vgpu_heap_first(&heap);
+        Item *first = (Item *)vgpu_heap_first(&heap);
 
-        assert_true(first.key > last_key || (first.key == last_key && first.tie >= last_tie));
-        last_key = first.key;
-        last_tie = first.tie;
-        vgpu_heap_remove(&heap, first.node);
-        assert_false(vgpu_heap_has(first.node));
+        assert_true(first->key > last_key || (first->key == last_key && first->tie >= last_tie));
+        last_key = first->key;
+        last_tie = first->tie;
+        vgpu_heap_remove(&heap, &first->node);
+        assert_false(vgpu_heap_has(&first->node));
     }
     assert_null(vgpu_heap_first(&heap));
     vgpu_heap_clear(&heap);

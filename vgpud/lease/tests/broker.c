@@ -28,7 +28,7 @@ void broker_open(int fds[BROKER_WORKERS])
     }
 }
 
-static void obey(Broker *broker, VgpuOrder order)
+static void obey(Broker *broker, VgpuOrder order, guint64 now_ns)
 {
     VgpuLease *lease = order.client != NULL ? order.client->owner : NULL;
     gboolean taken = FALSE;
@@ -49,33 +49,30 @@ static void obey(Broker *broker, VgpuOrder order)
         g_error("a worker did not return its lease");
     }
     if (taken)
-        obey(broker, vgpu_scheduler_returned(broker->scheduler, order.client, 0, broker_now()));
+        obey(broker, vgpu_scheduler_returned(broker->scheduler, order.client, 0, now_ns), now_ns);
 }
 
-static void hear(Broker *broker, guint worker)
+static void hear(Broker *broker, guint worker, guint64 now_ns)
 {
     VgpuSchedulerClient *client = broker->clients[worker];
     const uint32_t said = vgpu_lease_hear(&broker->shared->leases[worker]);
     const gboolean wants = (said & VGPU_LEASE_SAID_WANT) != 0;
+    const gboolean unused = (said & VGPU_LEASE_SAID_UNUSED) != 0;
+    const VgpuReturned how =
+        (wants ? VGPU_RETURNED_WANTS : 0) | (unused ? VGPU_RETURNED_UNUSED : 0);
 
     if (said & VGPU_LEASE_SAID_RETURNED)
-        obey(broker, vgpu_scheduler_returned(
-                         broker->scheduler, client,
-                         (wants ? VGPU_RETURNED_WANTS : 0) |
-                             ((said & VGPU_LEASE_SAID_UNUSED) ? VGPU_RETURNED_UNUSED : 0),
-                         broker_now()));
+        obey(broker, vgpu_scheduler_returned(broker->scheduler, client, how, now_ns), now_ns);
     else if (wants)
-        obey(broker, vgpu_scheduler_want(broker->scheduler, client, broker_now()));
+        obey(broker, vgpu_scheduler_want(broker->scheduler, client, now_ns), now_ns);
 }
 
 /* For epoll: rounded up, so that a tick is not early. */
-static int until_deadline_ms(const VgpuScheduler *scheduler)
+static int until_ms(guint64 deadline_ns, guint64 now_ns)
 {
-    const guint64 deadline = vgpu_scheduler_deadline(scheduler), now = broker_now();
-
-    if (deadline == G_MAXUINT64)
+    if (deadline_ns == G_MAXUINT64)
         return -1;
-    return deadline > now ? (int)MIN((deadline - now) / 1000000 + 1, G_MAXINT) : 0;
+    return deadline_ns > now_ns ? (int)MIN((deadline_ns - now_ns) / 1000000 + 1, G_MAXINT) : 0;
 }
 
 void broker_serve(BrokerShared *shared, const int fds[BROKER_WORKERS], guint workers,
@@ -92,14 +89,17 @@ void broker_serve(BrokerShared *shared, const int fds[BROKER_WORKERS], guint wor
                                                VGPU_SCHEDULER_WEIGHT, &shared->leases[i]);
         g_assert_cmpint(epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event), ==, 0);
     }
+    guint64 now_ns = broker_now();
     while (atomic_load(&shared->left) > 0) {
+        const guint64 deadline_ns = vgpu_scheduler_deadline(broker.scheduler);
         struct epoll_event events[BROKER_WORKERS];
-        int count = epoll_wait(set, events, BROKER_WORKERS, until_deadline_ms(broker.scheduler));
+        int count = epoll_wait(set, events, BROKER_WORKERS, until_ms(deadline_ns, now_ns));
 
+        now_ns = broker_now();
         for (int i = 0; i < count; i++)
-            hear(&broker, events[i].data.u32);
-        if (vgpu_scheduler_deadline(broker.scheduler) <= broker_now())
-            obey(&broker, vgpu_scheduler_tick(broker.scheduler, broker_now()));
+            hear(&broker, events[i].data.u32, now_ns);
+        if (vgpu_scheduler_deadline(broker.scheduler) <= now_ns)
+            obey(&broker, vgpu_scheduler_tick(broker.scheduler, now_ns), now_ns);
     }
     for (guint i = 0; i < workers; i++)
         vgpu_scheduler_remove(broker.scheduler, broker.clients[i], broker_now());
