@@ -247,6 +247,7 @@ static void note(VgpuLegacyWatch *self, const struct inotify_event *event, GHash
         if (entry->wd != event->wd)
             continue;
         g_hash_table_add(woken, entry);
+        batch->scan |= (event->mask & IN_IGNORED) != 0; /* deleted, or its file system unmounted */
         if (event->len > 0 && strcmp(event->name, VGPU_LEGACY_REQUEST) == 0)
             entry->is_changed = TRUE;
     }
