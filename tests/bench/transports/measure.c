@@ -106,17 +106,10 @@ struct measure_row measure_latency(const char *name, measure_call call, void *co
 
 double measure_rate(measure_call call, void *context, size_t bytes, double seconds)
 {
-    double total = 0;
+    const struct measure_plan plan = {.seconds = seconds, .least = 20};
+    struct measure_row row = measure_latency("bulk", call, context, &plan);
 
-    do_call("bulk", call, context);
-    uint64_t begin = measure_now(), now = begin;
-    uint64_t end = begin + (uint64_t)(seconds * NS_PER_S);
-    while (now < end) {
-        do_call("bulk", call, context);
-        total += (double)bytes;
-        now = measure_now();
-    }
-    return total / GIB / ((double)(now - begin) / NS_PER_S);
+    return (double)bytes / GIB * 1e6 / row.median_us;
 }
 
 static void print_number(const char *name, double value)

@@ -35,7 +35,10 @@ struct measure_plan {
 struct measure_row measure_latency(const char *name, measure_call call, void *context,
                                    const struct measure_plan *plan);
 
-/* GiB/s of @call, which moves @bytes, for @seconds. Ends the program when a call fails. */
+/*
+ * GiB/s of @call, which moves @bytes, by the median of @seconds of calls. Ends the program when a
+ * call fails.
+ */
 double measure_rate(measure_call call, void *context, size_t bytes, double seconds);
 
 /* Prints the row on stdout: one JSON object in one line, null for what was not taken. */
