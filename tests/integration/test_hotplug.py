@@ -107,6 +107,10 @@ class Hotplug(host.HostTest):
                 self.create(name, machine, 'pool="A" priority="high"')
                 self.serves(name, pool="A", priority="high")
                 self.assertEqual(device(name), bus)
+                # Behind a port the queues' memory has to fit into the port's window.
+                size = monitor(name, "qom-get", path="/machine/peripheral/vgpu0",
+                               property="shm-size")["return"]
+                self.assertEqual(size, 2 << 20 if machine == "q35" else 64 << 20)
                 # libvirt does not know of it, and its own devices find room all the same.
                 network = HOME / "network.xml"
                 network.write_text(NETWORK)

@@ -86,6 +86,14 @@ static gboolean add_chardev(VgpuHostPlug *plug, virDomainPtr domain, GError **er
     return execute(domain, "chardev-add", arguments, error);
 }
 
+/*
+ * What a device behind a port has for its queues: the firmware gave an empty port a window of 2 MiB
+ * of prefetchable memory (SeaBIOS), which Linux does not widen at a hot-plug. On i440fx the device
+ * sits on the root bus, where there is room for the default.
+ */
+#define ROOT_BUS      "pci.0"
+#define PORT_SHM_SIZE (2 << 20)
+
 static gboolean add_device(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
 {
     const char pool[] = {plug->config.pool, '\0'};
@@ -98,6 +106,8 @@ static gboolean add_device(VgpuHostPlug *plug, virDomainPtr domain, GError **err
     json_object_set_string_member(arguments, "pool", pool);
     json_object_set_string_member(arguments, "priority", vgpu_priority_name(plug->config.priority));
     json_object_set_int_member(arguments, "vm-id", plug->vm_id);
+    if (strcmp(plug->place.bus, ROOT_BUS) != 0)
+        json_object_set_int_member(arguments, "shm-size", PORT_SHM_SIZE);
     return execute(domain, "device_add", arguments, error);
 }
 
