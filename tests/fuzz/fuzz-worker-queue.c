@@ -3,10 +3,11 @@
  * A guest that does anything to its queue, against the worker's side of it: real shared memory, the
  * ring's consumer, the gate, every command, on the null backend.
  *
- * The input is a list of acts: commands half right, raw bytes in place of commands, words of either
- * page overwritten, sessions begun at any moment. Whatever it does, each turn of the worker is
- * bounded, limits hold, and when the guest has gone nothing of it is left.
+ * The input is a list of acts: commands right but for one place, raw bytes in place of commands,
+ * words of either page overwritten, sessions begun at any moment. Whatever it does, each turn of
+ * the worker is bounded, limits hold, and when the guest has gone nothing of it is left.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +26,7 @@ typedef struct {
     size_t left;
     uint8_t *slot;
     VgpuRingProducer commands;
+    uint32_t generation[4 * VGPU_OBJECT_KINDS]; /* of the last handle at each index */
 } Guest;
 
 static uint8_t take(Guest *guest)
@@ -38,61 +40,128 @@ static uint8_t take(Guest *guest)
 /* A number near the limits of something, or any. */
 static uint64_t take_number(Guest *guest)
 {
-    static const uint64_t edges[] = {
-        0, 1, 4, VGPU_QUEUE_ARENA_MIN, VGPU_ARGUMENT_MAX, 1u << 20, UINT32_MAX, UINT64_MAX};
+    static const uint64_t edges[] = {0,
+                                     64,
+                                     VGPU_QUEUE_ARENA_MIN - 64,
+                                     VGPU_QUEUE_ARENA_MIN,
+                                     VGPU_ARGUMENT_MAX,
+                                     1u << 20,
+                                     UINT32_MAX,
+                                     UINT64_MAX - 15};
     const uint8_t kind = take(guest);
     uint64_t number = 0;
 
-    if (kind < 128)
-        return kind;
-    if (kind < 224)
-        return edges[kind % 8] + kind / 8 % 5 - 2;
     if (kind < 240)
-        return VGPU_HANDLE(kind % 8, 1 + take(guest) % 4);
+        return edges[kind % 8] + kind / 8;
     for (int i = 0; i < 8; i++)
         number = number << 8 | take(guest);
     return number;
 }
 
-static uint64_t take_handle(Guest *guest)
+/* Each kind of object has four indices; what stands there now, or is to be made. */
+static uint64_t take_handle(Guest *guest, VgpuObjectKind kind, bool is_new)
 {
-    const uint8_t kind = take(guest);
+    const uint32_t index = (uint32_t)kind * 4 + take(guest) % 4;
 
-    return kind < 240 ? VGPU_HANDLE(kind % 8, 1 + kind / 8 % 4) : take_number(guest);
+    if (is_new)
+        guest->generation[index]++;
+    return VGPU_HANDLE(index, guest->generation[index]);
 }
 
+/* What stands in a command that is right: see fill_in(). */
+static const struct {
+    uint16_t opcode;
+    char handle; /* b, p, k, e: an object of that kind; B, P, K, E: a new one; a: of any kind */
+    const char *args;
+} shapes[] = {
+    {VGPU_CMD_NOP, 0, ""},
+    {VGPU_CMD_SNAPSHOT, 0, "os"},
+    {VGPU_CMD_RELEASE, 'a', ""},
+    {VGPU_CMD_BARRIER, 0, ""},
+    {VGPU_CMD_FINISH, 0, ""},
+    {VGPU_CMD_BUFFER_CREATE, 'B', "l"},
+    {VGPU_CMD_BUFFER_WRITE, 'b', "oso"},
+    {VGPU_CMD_BUFFER_READ, 'b', "oso"},
+    {VGPU_CMD_BUFFER_COPY, 'b', "boos"},
+    {VGPU_CMD_BUFFER_FILL, 'b', "0sof"},
+    {VGPU_CMD_PROGRAM_CREATE, 'P', "ios"},
+    {VGPU_CMD_PROGRAM_BUILD, 'p', "00"},
+    {VGPU_CMD_PROGRAM_LOG, 'p', "os"},
+    {VGPU_CMD_PROGRAM_BINARY, 'p', "os"},
+    {VGPU_CMD_KERNEL_CREATE, 'K', "p0n"},
+    {VGPU_CMD_KERNEL_ARG, 'k', "iib0"},
+    {VGPU_CMD_KERNEL_ARG, 'k', "iios"},
+    {VGPU_CMD_LAUNCH, 'k', ""},
+    {VGPU_CMD_EVENT_TIMES, 'e', "o"},
+};
+
+static uint64_t fill_in(Guest *guest, char what)
+{
+    switch (what) {
+    case 'b':
+    case 'B':
+        return take_handle(guest, VGPU_OBJECT_BUFFER, what == 'B');
+    case 'p':
+    case 'P':
+        return take_handle(guest, VGPU_OBJECT_PROGRAM, what == 'P');
+    case 'k':
+    case 'K':
+        return take_handle(guest, VGPU_OBJECT_KERNEL, what == 'K');
+    case 'e':
+    case 'E':
+        return take_handle(guest, VGPU_OBJECT_EVENT, what == 'E');
+    case 'a':
+        return take_handle(guest, (VgpuObjectKind)(take(guest) % VGPU_OBJECT_KINDS), false);
+    case 'o': /* an offset that fits, mostly */
+        return take(guest) % 32;
+    case 's': /* a size that fits then, mostly */
+        return 1 + take(guest) % 32;
+    case 'l':
+        return 64;
+    case 'f':
+        return 1;
+    case 'i':
+        return take(guest) % 4;
+    case 'n': /* the text in the arena */
+        return 6;
+    default:
+        return 0;
+    }
+}
+
+static void put(Guest *guest, const struct vgpu_command *command)
+{
+    vgpu_ring_put(&guest->commands, command);
+    vgpu_ring_publish(&guest->commands);
+}
+
+/* A command that is right, or wrong in one place. */
 static void put_command(Guest *guest)
 {
-    static const uint16_t opcodes[] = {
-        VGPU_CMD_NOP,          VGPU_CMD_SNAPSHOT,       VGPU_CMD_RELEASE,
-        VGPU_CMD_BARRIER,      VGPU_CMD_FINISH,         VGPU_CMD_BUFFER_CREATE,
-        VGPU_CMD_BUFFER_WRITE, VGPU_CMD_BUFFER_READ,    VGPU_CMD_BUFFER_COPY,
-        VGPU_CMD_BUFFER_FILL,  VGPU_CMD_PROGRAM_CREATE, VGPU_CMD_PROGRAM_BUILD,
-        VGPU_CMD_PROGRAM_LOG,  VGPU_CMD_PROGRAM_BINARY, VGPU_CMD_KERNEL_CREATE,
-        VGPU_CMD_KERNEL_ARG,   VGPU_CMD_LAUNCH,         VGPU_CMD_EVENT_TIMES};
-    const uint8_t what = take(guest), shape = take(guest);
+    const uint8_t what = take(guest), twist = take(guest);
+    const uint8_t shape = what % G_N_ELEMENTS(shapes);
     struct vgpu_command command = {
-        .opcode = opcodes[what % G_N_ELEMENTS(opcodes)],
-        .flags = shape & VGPU_COMMAND_ANSWER,
+        .opcode = shapes[shape].opcode,
+        .flags = twist & VGPU_COMMAND_ANSWER,
+        .handle = fill_in(guest, shapes[shape].handle),
         .tag = what,
     };
 
-    if (shape & 2)
-        command.handle = take_handle(guest);
-    if (shape & 4)
-        command.event = take_handle(guest);
     if (command.opcode == VGPU_CMD_LAUNCH) {
-        command.launch.dimensions = take(guest) % 4;
-        for (int i = 0; i < 3; i++) {
-            command.launch.global[i] = take(guest);
-            command.launch.local[i] = shape & 8 ? take(guest) : 0;
-        }
+        command.launch.dimensions = 1 + take(guest) % 3;
+        for (int i = 0; i < 3; i++)
+            command.launch.global[i] = 1 + take(guest);
     } else {
-        for (int i = 0; i < shape >> 5 && i < 5; i++)
-            command.arg[i] = i == 0 && shape & 16 ? take_handle(guest) : take_number(guest);
+        for (size_t i = 0; i < strlen(shapes[shape].args); i++)
+            command.arg[i] = fill_in(guest, shapes[shape].args[i]);
     }
-    vgpu_ring_put(&guest->commands, &command);
-    vgpu_ring_publish(&guest->commands);
+    if (twist & 2)
+        command.event = take_handle(guest, VGPU_OBJECT_EVENT, true);
+    if (twist >= 192)
+        command.arg[twist % 5] = take_number(guest);
+    else if (twist >= 184)
+        command.handle ^= (uint64_t)take(guest) << take(guest) % 64;
+    put(guest, &command);
 }
 
 static void put_raw(Guest *guest)
@@ -102,8 +171,7 @@ static void put_raw(Guest *guest)
 
     for (size_t i = 0; i < sizeof(command); i++)
         raw[i] = take(guest);
-    vgpu_ring_put(&guest->commands, &command);
-    vgpu_ring_publish(&guest->commands);
+    put(guest, &command);
 }
 
 /* Any word of either page, or of the rings. */
@@ -117,6 +185,7 @@ static void scribble(Guest *guest)
 static void begin(Guest *guest, uint32_t session)
 {
     memset(guest->slot, 0, VGPU_QUEUE_HOST);
+    memset(guest->generation, 0, sizeof(guest->generation));
     guest->commands = vgpu_ring_produce_commands(guest->slot);
     atomic_store(VGPU_RING_GUEST_WORD(guest->slot, session), session);
 }
@@ -125,18 +194,18 @@ static void act(Guest *guest, VgpuLane *lane)
 {
     const uint8_t what = take(guest);
 
-    if (what < 150)
+    if (what < 160)
         put_command(guest);
-    else if (what < 170)
+    else if (what < 190)
         vgpu_lane_serve(lane, 1 + what % 40);
-    else if (what < 185) /* takes all its completions */
+    else if (what < 205) /* takes all its completions */
         atomic_store(VGPU_RING_GUEST_WORD(guest->slot, completion_head),
                      atomic_load(VGPU_RING_HOST_WORD(guest->slot, completion_tail)));
-    else if (what < 215)
+    else if (what < 225)
         guest->slot[VGPU_QUEUE_ARENA + take(guest)] = take(guest);
-    else if (what < 230)
+    else if (what < 235)
         put_raw(guest);
-    else if (what < 245)
+    else if (what < 248)
         scribble(guest);
     else
         begin(guest, take(guest));
@@ -178,7 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     VgpuLane lane;
 
     memset(guest.slot, 0, SLOT);
-    vgpu_gate_init(&service->gate, service->page, (VgpuCharge){{4u << 20, 64u << 10, 6, 8}});
+    memcpy(guest.slot + VGPU_QUEUE_ARENA, "kernel", 6);
+    vgpu_gate_init(&service->gate, service->page, (VgpuCharge){{4u << 20, 64u << 10, 12, 8}});
     vgpu_lane_init(&lane, service, guest.slot, SLOT, -1);
     begin(&guest, 1);
     vgpu_lane_serve(&lane, 1);
