@@ -37,13 +37,15 @@ static gboolean choose(const char *what, const char *name, const char *const *kn
     return found;
 }
 
-static gboolean check_numbers(const Options *options, gint vms, gint gpus, double seconds,
-                              double slice_ms, double hand_over_us, GError **error)
+static gboolean check_numbers(const Options *options, gint vms, gint gpus, gint slots,
+                              double seconds, double slice_ms, double hand_over_us, GError **error)
 {
     const char *wrong = NULL;
 
     if (vms < 1 || vms > 10000000 || gpus < 1 || gpus > 1000000)
         wrong = "--vms is from 1 to 10000000, --gpus from 1 to 1000000";
+    else if (slots < 0)
+        wrong = "--slots is 1 or more, or 0 for twice the average";
     else if (!(seconds >= 0.001 && seconds <= 100000))
         wrong = "--seconds is from 0.001 to 100000";
     else if (!(slice_ms >= 0 && slice_ms <= 10000))
@@ -107,7 +109,7 @@ static gboolean read_options(Options *options, int *argc, char ***argv, GError *
     }
     options->fleet.scheduler.window = (guint)window;
     options->fleet.scheduler.slice_ns = (guint64)(slice_ms * 1e6);
-    if (!check_numbers(options, vms, gpus, seconds, slice_ms, hand_over_us, error))
+    if (!check_numbers(options, vms, gpus, slots, seconds, slice_ms, hand_over_us, error))
         return FALSE;
     options->fleet.vms = (guint)vms;
     options->fleet.gpus = (guint)gpus;
