@@ -30,7 +30,12 @@ BENCH = Path(os.environ["BUILD"]) / "tests/bench"
 # the driver there are no queues.
 VGPU_SCRIPT = """set -e
 bench-guest {seconds} registers
-if [ -e /dev/vgpu0 ]; then vgpu-bench --json {quick}; else echo 'no /dev/vgpu0: no queues'; fi
+if [ -e /dev/vgpu0 ]; then
+    vgpu-bench --json {quick}
+    bench-guest {seconds} queue
+else
+    echo 'no /dev/vgpu0: no queues'
+fi
 cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 echo idle; sleep {idle_s}; echo idle-end
 """

@@ -87,6 +87,13 @@ GOALS = (
 )
 
 
+# Shown in the last column, too, with no goal: (field, reference).
+COMPARED = {
+    "opencl-guest-write": ("median_us", "opencl-host-write"),
+    "opencl-registers-add": ("median_us", "opencl-host-add"),
+    "opencl-guest-kernel": ("median_us", "opencl-host-kernel"),
+}
+
 # What the guest's vgpu-bench calls them.
 VGPU_BENCH = {
     "call, polling": "vgpu-queue-poll",
@@ -95,8 +102,6 @@ VGPU_BENCH = {
     "call, sleeping": "vgpu-queue-sleep",
     "calls in flight": "vgpu-queue-many",
     "commands, unanswered": "vgpu-queue-unanswered",
-    "write, 4 bytes": "opencl-guest-write",
-    "kernels, waited for": "opencl-guest-kernel",
     "kernels in flight": "opencl-guest-kernels",
 }
 VGPU_BENCH_COPIES = ("copy in, 16 MiB", "copy out, 16 MiB")
@@ -162,7 +167,10 @@ def _first_ratio(name, rows):
         ratio = goal.ratio(rows) if goal.row == name else None
         if ratio is not None:
             return f"{ratio_text(ratio)} x {goal.reference}"
-    return ""
+    field, reference = COMPARED.get(name, ("", ""))
+    base = rows.get(reference, {}).get(field)
+    value = rows[name].get(field)
+    return f"{ratio_text(value / base)} x {reference}" if base and value is not None else ""
 
 
 def table(rows):

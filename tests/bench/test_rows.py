@@ -114,6 +114,11 @@ class Shown(unittest.TestCase):
         self.assertEqual(len({line.index("median us") for line in lines[:1]}), 1)
         self.assertRegex(lines[3], r"362 +362 +2700 +0\.036$")
 
+    def test_a_guest_beside_its_host(self):
+        lines = rows.table(by_name(row("opencl-host-write", 5), row("opencl-guest-write", 40)))
+        self.assertTrue(lines[2].endswith("  8.00 x opencl-host-write"))
+        self.assertEqual(len(rows.table(by_name(row("opencl-guest-write", 40)))), 2)
+
     def test_figures(self):
         for value, text in ((None, "-"), (0, "0.000"), (0.036, "0.036"), (0.39, "0.39"),
                             (6.8, "6.80"), (62.1, "62.1"), (237, "237"), (9023, "9023"),

@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: bench-guest SECONDS COMMAND\n"
-    "  registers | ivshmem-poll | ivshmem-doorbell | ivshmem-msix | serial PATH\n"
+    "  registers | queue | ivshmem-poll | ivshmem-doorbell | ivshmem-msix | serial PATH\n"
     "  tcp ADDRESS PORT | files NAME FOLDER INTERVAL_US";
 
 static bool run(int count, char **words, double seconds)
@@ -18,6 +18,8 @@ static bool run(int count, char **words, double seconds)
 
     if (strcmp(command, "registers") == 0 && count == 1)
         registers_measure(seconds);
+    else if (strcmp(command, "queue") == 0 && count == 1)
+        queue_measure(seconds);
     else if (strcmp(command, "ivshmem-poll") == 0 && count == 1)
         ivshmem_poll(seconds);
     else if (strcmp(command, "ivshmem-doorbell") == 0 && count == 1)

@@ -34,7 +34,7 @@ struct channel_plan {
  */
 void channel_measure(struct channel *channel, const struct channel_plan *plan);
 
-/* The guest's commands. Each prints its row; each ends the program on failure. */
+/* The guest's commands. Each prints its rows; each ends the program on failure. */
 void ivshmem_poll(double seconds);
 void ivshmem_doorbell(double seconds);
 void ivshmem_interrupt(double seconds);
@@ -42,5 +42,6 @@ void stream_serial(const char *path, double seconds);
 void stream_tcp(const char *address, const char *port, double seconds);
 void files_measure(const char *name, const char *folder, const char *interval_us, double seconds);
 void registers_measure(double seconds);
+void queue_measure(double seconds);
 
 #endif
