@@ -121,12 +121,19 @@ void vgpu_queue_complete(VgpuQueue *queue, const struct vgpu_command *command,
         vgpu_ring_put(&queue->completions, &completion);
         queue->first = VGPU_RESULT_OK;
         queue->first_tag = 0;
-    } else if (status != VGPU_RESULT_OK && queue->first == VGPU_RESULT_OK) {
-        queue->first = status;
-        queue->first_tag = command->tag;
+    } else if (status != VGPU_RESULT_OK) {
+        vgpu_queue_fail(queue, command->tag, status);
     }
     if (queue->completed - queue->commands.returned >= VGPU_QUEUE_BATCH)
         vgpu_queue_flush(queue);
+}
+
+void vgpu_queue_fail(VgpuQueue *queue, guint32 tag, enum vgpu_result status)
+{
+    if (queue->first != VGPU_RESULT_OK)
+        return;
+    queue->first = status;
+    queue->first_tag = tag;
 }
 
 void vgpu_queue_flush(VgpuQueue *queue)

@@ -97,6 +97,13 @@ void vgpu_queue_complete(VgpuQueue *queue, const struct vgpu_command *command,
                          enum vgpu_result status, guint64 result, guint64 elapsed_ns);
 
 /*
+ * vgpu_queue_fail:
+ * The command @tag has failed after it was completed, or wants no answer: the next completion says
+ * so, if this is the first failure since the last one.
+ */
+void vgpu_queue_fail(VgpuQueue *queue, guint32 tag, enum vgpu_result status);
+
+/*
  * vgpu_queue_flush:
  * Shows the guest what was completed, and wakes it if it sleeps. vgpu_queue_next() does so when
  * there is nothing more to fetch. To be called before anything that may take long.
