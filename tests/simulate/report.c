@@ -7,11 +7,6 @@ static const char *const priorities[] = {"low", "medium", "high"};
 static const double quantiles[] = {0.5, 0.99, 0.999};
 static const char *const quantile_names[] = {"p50", "p99", "p99.9"};
 
-static const char *policy_name(VgpuSchedulerPolicy policy)
-{
-    return policy == VGPU_SCHEDULER_FAIR ? "fair" : "fifo";
-}
-
 /* A duration in its most readable unit, always of the same width. */
 static void print_time(guint64 ns)
 {
@@ -56,7 +51,8 @@ void sim_report_run(const SimFleetSettings *settings, const SimFleetResult *resu
 {
     const guint floor = settings->scheduler.floor_percent[VGPU_PRIORITY_LOW];
 
-    printf("\n%s, %s", sim_trace_name(settings->trace), policy_name(settings->scheduler.policy));
+    printf("\n%s, %s", sim_trace_name(settings->trace),
+           vgpu_scheduler_policy_name(settings->scheduler.policy));
     if (floor > 0)
         printf(", floor of low %u %%", floor);
     printf(": %s\n", sim_trace_about(settings->trace));
@@ -125,7 +121,7 @@ void sim_report_json(JsonBuilder *json, const SimFleetSettings *settings,
 {
     json_builder_begin_object(json);
     add_text(json, "trace", sim_trace_name(settings->trace));
-    add_text(json, "policy", policy_name(settings->scheduler.policy));
+    add_text(json, "policy", vgpu_scheduler_policy_name(settings->scheduler.policy));
     add_text(json, "placement", vgpu_placement_name(settings->placement));
     add_count(json, "floor-low-percent", settings->scheduler.floor_percent[VGPU_PRIORITY_LOW]);
     add_count(json, "window", settings->scheduler.window);

@@ -1,6 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scheduler-private.h"
 
+static const char *const policies[] = {
+    [VGPU_SCHEDULER_FIFO] = "fifo",
+    [VGPU_SCHEDULER_FAIR] = "fair",
+};
+
+const char *vgpu_scheduler_policy_name(VgpuSchedulerPolicy policy)
+{
+    return policy < G_N_ELEMENTS(policies) ? policies[policy] : NULL;
+}
+
+gboolean vgpu_scheduler_policy_by_name(const char *name, VgpuSchedulerPolicy *policy)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(policies); i++) {
+        if (g_str_equal(policies[i], name)) {
+            *policy = i;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 const char *vgpu_scheduler_settings_check(const VgpuSchedulerSettings *settings)
 {
     guint floors = 0;
@@ -12,7 +33,7 @@ const char *vgpu_scheduler_settings_check(const VgpuSchedulerSettings *settings)
     }
     if (floors > 90)
         return "the floors are above 90 % in all";
-    if (settings->policy != VGPU_SCHEDULER_FIFO && settings->policy != VGPU_SCHEDULER_FAIR)
+    if (vgpu_scheduler_policy_name(settings->policy) == NULL)
         return "there is no such policy";
     if (settings->window < 1 || settings->window > 1024)
         return "the window is not from 1 to 1024 jobs";

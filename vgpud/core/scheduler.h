@@ -62,6 +62,12 @@ typedef enum {
     VGPU_SCHEDULER_FAIR, /* within a priority, by weight and measured time */
 } VgpuSchedulerPolicy;
 
+/* "fifo", "fair"; NULL for anything else. */
+const char *vgpu_scheduler_policy_name(VgpuSchedulerPolicy policy);
+
+/* The policy of that name. Returns FALSE when there is none. */
+gboolean vgpu_scheduler_policy_by_name(const char *name, VgpuSchedulerPolicy *policy);
+
 typedef struct {
     VgpuSchedulerPolicy policy;
     guint window;      /* jobs that a client may have submitted and not ended; 1..1024 */

@@ -33,7 +33,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Zeroed: nobody has it. The words are apart, so that saying something does not slow the gate. */
+/*
+ * Zeroed: nobody has it; each worker begins with such a one. The words are apart, so that saying
+ * something does not slow the gate.
+ */
 typedef struct {
     alignas(64) _Atomic uint32_t word; /* VGPU_LEASE_*, and the bound of jobs from bit 16 on */
     alignas(64) _Atomic uint32_t said; /* by the worker, VGPU_LEASE_SAID_*, until vgpud has heard */

@@ -476,6 +476,20 @@ static void test_another_policy_in_between(void **state)
     tear_down(&f);
 }
 
+static void test_names_of_policies(void **state)
+{
+    (void)state;
+    VgpuSchedulerPolicy policy;
+
+    for (guint i = 0; vgpu_scheduler_policy_name(i) != NULL; i++) {
+        assert_true(vgpu_scheduler_policy_by_name(vgpu_scheduler_policy_name(i), &policy));
+        assert_int_equal(policy, i);
+    }
+    assert_true(vgpu_scheduler_policy_by_name("fair", &policy));
+    assert_int_equal(policy, VGPU_SCHEDULER_FAIR);
+    assert_false(vgpu_scheduler_policy_by_name("", &policy));
+}
+
 static void test_settings_are_checked(void **state)
 {
     (void)state;
@@ -528,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_accounts_survive_changes),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_another_policy_in_between),
+        cmocka_unit_test(test_names_of_policies),
         cmocka_unit_test(test_settings_are_checked),
     };
     fair.policy = VGPU_SCHEDULER_FAIR;
