@@ -267,7 +267,8 @@ struct vgpu_queue *vgpu_session_take(struct vgpu *vgpu)
     for (i = 0; i < vgpu->count; i++) {
         struct vgpu_queue *candidate = &vgpu->queues[i];
 
-        if (!candidate->taken && (!queue || (queue->ending && !candidate->ending)))
+        if (!candidate->taken &&
+            (!queue || (READ_ONCE(queue->ending) && !READ_ONCE(candidate->ending))))
             queue = candidate;
     }
     if (queue)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <unistd.h>
 
 static void open_and_compute(void *data)
@@ -163,6 +164,37 @@ static void test_churn(void)
     }
     tap_ok(killed, "sixty processes open and close until they are killed");
     tap_ok(all_free(), "and all queues are free");
+}
+
+/* The first boot leaves all queues with an owner and goes down; the second one begins anew. The
+ * host's generation tells which it is. */
+void test_rebooted(void)
+{
+    Queue queues[VGPU_QUEUE_MAX];
+
+    for (unsigned i = 0; i < queue_count; i++) {
+        queue_await(&queues[i]);
+        if (queues[i].info.generation > 1)
+            tap_ok(is_empty(&queues[i]), "queue %u has nothing of the former system's", i);
+        memset(queues[i].slot + VGPU_QUEUE_ARENA, 0xa5,
+               queues[i].info.slot_size - VGPU_QUEUE_ARENA);
+    }
+    if (queues[0].info.generation == 1) {
+        queue_submit(&queues[0], FAKE_DIE, 0, 0);
+        if (queue_take(&queues[0]) != UINT64_MAX)
+            tap_bail_out("the worker does not die");
+        for (unsigned i = 0; i < queue_count; i++)
+            queue_close(&queues[i]);
+        for (unsigned i = 0; i < queue_count; i++) {
+            queue_await(&queues[i]);
+            memset(queues[i].slot + VGPU_QUEUE_ARENA, 0xa5,
+                   queues[i].info.slot_size - VGPU_QUEUE_ARENA);
+        }
+        reboot(RB_AUTOBOOT);
+    }
+    for (unsigned i = 0; i < queue_count; i++)
+        queue_close(&queues[i]);
+    tap_ok(all_free(), "rebooted: all is there again");
 }
 
 void test_lives(void)

@@ -153,6 +153,15 @@ bool all_free(void)
     return work && got == queue_count;
 }
 
+bool is_empty(const Queue *queue)
+{
+    for (uint64_t i = VGPU_QUEUE_ARENA; i < queue->info.slot_size; i++) {
+        if (queue->slot[i] != 0)
+            return false;
+    }
+    return true;
+}
+
 const char *attribute(const char *name)
 {
     static char text[64];

@@ -56,6 +56,9 @@ int child_start_and_await(void (*body)(void *data), void *data);
 /* All queues can be had at the same time, now. */
 bool all_free(void);
 
+/* Whether the slot's arena is all zeros. */
+bool is_empty(const Queue *queue);
+
 /* An attribute of the device in sysfs, without the line's end; "" if it is not there. */
 const char *attribute(const char *name);
 
@@ -67,5 +70,6 @@ void test_worker(void);
 void test_gone(void);
 void test_plugged(void);
 void test_suspended(void);
+void test_rebooted(void);
 
 #endif

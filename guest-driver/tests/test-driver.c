@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-driver [plugged|suspended]: vgpu.ko against fake-mediator, in a guest that has loaded it.
- * Prints TAP. plugged, suspended: with help of the host, which it asks for on stdout.
+ * test-driver [plugged|suspended|rebooted]: vgpu.ko against fake-mediator, in a guest that has
+ * loaded it. Prints TAP. plugged, suspended: with help of the host, which it asks for on stdout.
+ * rebooted: to be run at each of two boots.
  */
 #include "queue.h"
 
@@ -21,6 +22,8 @@ int main(int argc, char **argv)
         test_plugged();
     } else if (strcmp(group, "suspended") == 0) {
         test_suspended();
+    } else if (strcmp(group, "rebooted") == 0) {
+        test_rebooted();
     } else {
         test_use();
         test_limits();

@@ -71,7 +71,8 @@ class Driver(unittest.TestCase):
         self.addCleanup(self.kill, mediator)
         self.assertEqual(mediator.stdout.readline(), "listening\n")
 
-    def start(self, command, *options, machine="q35", cpus=1, parameters=""):
+    def start(self, command, *options, machine="q35", cpus=1, parameters="",
+              reboot="shutdown"):
         """QEMU whose guest runs shell text, its output on stdout."""
         archive = Archive()
         archive.file("vgpu/command", command.encode() + b"\n", 0o644)
@@ -83,7 +84,7 @@ class Driver(unittest.TestCase):
         qemu = subprocess.Popen(
             [os.environ["VGPU_EMULATOR"], "-machine", machine, "-accel", "tcg", "-m", "512",
              "-smp", str(cpus), "-nodefaults", "-display", "none", "-serial", "stdio",
-             "-no-reboot", "-kernel", os.environ["VGPU_GUEST_KERNEL"], "-initrd", str(initrd),
+             "-action", f"reboot={reboot}", "-kernel", os.environ["VGPU_GUEST_KERNEL"], "-initrd", str(initrd),
              "-append", f"console=ttyS0 quiet panic=-1 {parameters}", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
         )
@@ -154,6 +155,12 @@ class Driver(unittest.TestCase):
             if line == "# please: wake up\n":
                 monitor.await_event("SUSPEND")
                 monitor.order("system_wakeup")
+        self.check_tap(output)
+
+    def test_rebooted(self):
+        self.start_mediator()
+        output = self.run_guest(f"test-driver rebooted; {KERNEL_LOG}", *self.link(",queues=4"),
+                                reboot="reset")
         self.check_tap(output)
 
     def test_protocol_1_only(self):
