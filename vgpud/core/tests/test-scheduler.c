@@ -1,71 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the scheduler says to each event. Long runs are in tests/simulate. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "scheduler.h"
-
-#define MS    G_GUINT64_CONSTANT(1000000)
-#define NEVER G_MAXUINT64
-
-#define LOW    VGPU_PRIORITY_LOW
-#define MEDIUM VGPU_PRIORITY_MEDIUM
-#define HIGH   VGPU_PRIORITY_HIGH
+#include "scheduler-fixture.h"
 
 static const VgpuSchedulerSettings fifo = VGPU_SCHEDULER_DEFAULTS;
 static VgpuSchedulerSettings fair = VGPU_SCHEDULER_DEFAULTS;
-
-#define assert_order(order, KIND, CLIENT)                                                          \
-    do {                                                                                           \
-        VgpuOrder order_ = (order);                                                                \
-        assert_int_equal(order_.kind, VGPU_ORDER_##KIND);                                          \
-        assert_ptr_equal(order_.client, CLIENT);                                                   \
-    } while (0)
-
-/* A scheduler with clients of the given priorities; the last argument is -1. */
-typedef struct {
-    VgpuScheduler *s;
-    VgpuSchedulerClient *c[8];
-    guint count;
-} Fixture;
-
-static void set_up(Fixture *f, const VgpuSchedulerSettings *settings, ...)
-{
-    va_list priorities;
-    int priority;
-
-    *f = (Fixture){.s = vgpu_scheduler_new(settings, 0)};
-    va_start(priorities, settings);
-    while ((priority = va_arg(priorities, int)) >= 0)
-        f->c[f->count++] = vgpu_scheduler_add(f->s, priority, VGPU_SCHEDULER_WEIGHT, f);
-    va_end(priorities);
-}
-
-static void tear_down(Fixture *f)
-{
-    for (guint i = 0; i < f->count; i++)
-        if (f->c[i] != NULL)
-            vgpu_scheduler_remove(f->s, f->c[i], 0);
-    vgpu_scheduler_free(f->s);
-}
-
-static VgpuOrder want(Fixture *f, guint client, guint64 now)
-{
-    return vgpu_scheduler_want(f->s, f->c[client], now);
-}
-
-static VgpuOrder back(Fixture *f, guint client, VgpuReturned how, guint64 now)
-{
-    return vgpu_scheduler_returned(f->s, f->c[client], how, now);
-}
-
-static VgpuOrder tick(Fixture *f, guint64 now)
-{
-    return vgpu_scheduler_tick(f->s, now);
-}
 
 static void test_alone_it_keeps_the_lease(void **state)
 {
@@ -178,28 +116,6 @@ static void test_who_does_not_return_it_is_fenced_once(void **state)
     tear_down(&f);
 }
 
-static void test_a_slice_ends(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, -1);
-
-    want(&f, 0, 0);
-    /* Within its slice it keeps the lease, if it has work. */
-    assert_order(want(&f, 1, MS), SHARE, f.c[0]);
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 2 * MS);
-    assert_order(tick(&f, 2 * MS), ASK_BACK, f.c[0]);
-    VgpuOrder order = back(&f, 0, VGPU_RETURNED_WANTS, 3 * MS);
-    assert_order(order, GRANT, f.c[1]);
-    assert_int_equal(order.jobs, 0);
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 5 * MS);
-    /* One that had the device for long does not get a slice more. */
-    back(&f, 1, 0, 4 * MS);
-    assert_order(tick(&f, 1000 * MS), NONE, NULL);
-    assert_order(want(&f, 1, 1001 * MS), ASK_BACK, f.c[0]);
-    tear_down(&f);
-}
-
 static void test_a_bounded_turn_ends_by_the_clock_too(void **state)
 {
     (void)state;
@@ -211,135 +127,6 @@ static void test_a_bounded_turn_ends_by_the_clock_too(void **state)
     assert_order(back(&f, 0, VGPU_RETURNED_WANTS, MS), GRANT, f.c[1]);
     assert_int_equal(vgpu_scheduler_deadline(f.s), 3 * MS);
     assert_order(tick(&f, 3 * MS), ASK_BACK, f.c[1]);
-    tear_down(&f);
-}
-
-static void test_weights(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, -1);
-
-    assert_order(vgpu_scheduler_set_weight(f.s, f.c[0], 300, 0), NONE, NULL);
-    want(&f, 0, 0);
-    want(&f, 1, 0);
-    assert_order(tick(&f, 2 * MS), ASK_BACK, f.c[0]);
-    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS), GRANT, f.c[1]);
-    assert_order(tick(&f, 4 * MS), ASK_BACK, f.c[1]);
-    assert_order(back(&f, 1, VGPU_RETURNED_WANTS, 4 * MS), GRANT, f.c[0]);
-    /* 2 ms of one are as much as 6 ms of the other, of which it has had 2. */
-    assert_in_range(vgpu_scheduler_deadline(f.s), 8 * MS, 8 * MS + 3);
-    /* Alike from now on: it may still have what it was behind, by the new weight. */
-    assert_order(vgpu_scheduler_set_weight(f.s, f.c[0], 100, 4 * MS), NONE, NULL);
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 6 * MS);
-    tear_down(&f);
-}
-
-static void test_another_weight_forgives_nothing(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
-
-    want(&f, 0, 0);
-    want(&f, 1, 0);
-    tick(&f, 2 * MS);
-    back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS);
-    want(&f, 2, 2 * MS);
-    /* 0 has had 2 ms while the others waited: they come first, by whatever weight. */
-    vgpu_scheduler_set_weight(f.s, f.c[0], 200, 2 * MS);
-    assert_order(back(&f, 1, 0, 2 * MS), GRANT, f.c[2]);
-    tear_down(&f);
-}
-
-static void test_another_priority_forgives_nothing(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
-
-    want(&f, 0, 0);
-    want(&f, 1, 0);
-    tick(&f, 2 * MS);
-    back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS);
-    want(&f, 2, 2 * MS);
-    vgpu_scheduler_set_priority(f.s, f.c[0], LOW, 2 * MS);
-    vgpu_scheduler_set_priority(f.s, f.c[0], MEDIUM, 2 * MS);
-    assert_order(back(&f, 1, 0, 2 * MS), GRANT, f.c[2]);
-    tear_down(&f);
-}
-
-static void test_absence_earns_nothing(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
-    guint64 now = 0;
-    guint holder = 0;
-
-    want(&f, 0, 0);
-    want(&f, 1, 0);
-    for (guint turn = 0; turn < 1000; turn++, holder = 1 - holder) {
-        now = vgpu_scheduler_deadline(f.s);
-        assert_order(tick(&f, now), ASK_BACK, f.c[holder]);
-        assert_order(back(&f, holder, VGPU_RETURNED_WANTS, now), GRANT, f.c[1 - holder]);
-    }
-    /* It gets every third turn, not a second's worth at once. */
-    want(&f, 2, now);
-    guint turns = 0;
-    for (guint turn = 0; turn < 300; turn++) {
-        VgpuSchedulerClient *client = vgpu_scheduler_holder(f.s);
-
-        turns += client == f.c[2];
-        now = vgpu_scheduler_deadline(f.s);
-        tick(&f, now);
-        vgpu_scheduler_returned(f.s, client, VGPU_RETURNED_WANTS, now);
-    }
-    assert_in_range(turns, 99, 101);
-    tear_down(&f);
-}
-
-static void test_floor(void **state)
-{
-    (void)state;
-    VgpuSchedulerSettings settings = VGPU_SCHEDULER_DEFAULTS;
-    Fixture f;
-
-    settings.floor_percent[LOW] = 10;
-    set_up(&f, &settings, LOW, HIGH, -1);
-    want(&f, 1, 0);
-    assert_order(want(&f, 0, 10 * MS), SHARE, f.c[1]);
-    /* 10 % of 20 ms are one slice. */
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 30 * MS);
-    assert_order(tick(&f, 30 * MS), ASK_BACK, f.c[1]);
-    assert_order(back(&f, 1, VGPU_RETURNED_WANTS, 30 * MS), GRANT, f.c[0]);
-    /* For the slice that it is owed it is not asked back. */
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 32 * MS);
-    assert_order(tick(&f, 32 * MS), ASK_BACK, f.c[0]);
-    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, 32 * MS), GRANT, f.c[1]);
-    /* Of the 22 ms it was owed 2.2. */
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 50 * MS);
-    tear_down(&f);
-}
-
-static void test_an_owed_turn_that_nobody_minds_is_an_ordinary_one(void **state)
-{
-    (void)state;
-    VgpuSchedulerSettings settings = VGPU_SCHEDULER_DEFAULTS;
-    Fixture f;
-
-    settings.floor_percent[LOW] = 10;
-    set_up(&f, &settings, LOW, HIGH, -1);
-    want(&f, 1, 0);
-    want(&f, 0, 0);
-    tick(&f, 20 * MS);
-    assert_order(back(&f, 1, 0, 20 * MS), GRANT, f.c[0]);
-    assert_order(tick(&f, vgpu_scheduler_deadline(f.s)), NONE, NULL);
-    assert_true(vgpu_scheduler_deadline(f.s) == NEVER);
-    assert_order(want(&f, 1, 1000 * MS), ASK_BACK, f.c[0]);
-    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, 1000 * MS), GRANT, f.c[1]);
-    /* A second alone is not held against it; nor is it owed for it. */
-    assert_int_equal(vgpu_scheduler_deadline(f.s), 1020 * MS);
     tear_down(&f);
 }
 
@@ -457,25 +244,6 @@ static void test_pause(void **state)
     tear_down(&f);
 }
 
-static void test_another_policy_in_between(void **state)
-{
-    (void)state;
-    Fixture f;
-    set_up(&f, &fair, MEDIUM, MEDIUM, MEDIUM, -1);
-
-    want(&f, 0, 0);
-    want(&f, 1, 0);
-    tick(&f, 2 * MS);
-    back(&f, 0, VGPU_RETURNED_WANTS, 2 * MS); /* 1 has it */
-    want(&f, 2, 3 * MS);                      /* after 0, but it has had nothing */
-    assert_order(vgpu_scheduler_configure(f.s, &fifo, 3 * MS), ASK_BACK, f.c[1]);
-    assert_order(back(&f, 1, 0, 3 * MS), GRANT, f.c[0]);
-    vgpu_scheduler_configure(f.s, &fair, 3 * MS);
-    want(&f, 1, 3 * MS);
-    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, 4 * MS), GRANT, f.c[2]);
-    tear_down(&f);
-}
-
 static void test_names_of_policies(void **state)
 {
     (void)state;
@@ -527,21 +295,13 @@ int main(void)
         cmocka_unit_test(test_priority_comes_first),
         cmocka_unit_test(test_who_is_more_important_is_told_to_share),
         cmocka_unit_test(test_who_does_not_return_it_is_fenced_once),
-        cmocka_unit_test(test_a_slice_ends),
         cmocka_unit_test(test_a_bounded_turn_ends_by_the_clock_too),
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_another_weight_forgives_nothing),
-        cmocka_unit_test(test_another_priority_forgives_nothing),
-        cmocka_unit_test(test_absence_earns_nothing),
-        cmocka_unit_test(test_floor),
-        cmocka_unit_test(test_an_owed_turn_that_nobody_minds_is_an_ordinary_one),
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_a_wish_may_be_taken_back),
         cmocka_unit_test(test_foreign_words_are_ignored),
         cmocka_unit_test(test_priority_changes_at_once),
         cmocka_unit_test(test_accounts_survive_changes),
         cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_another_policy_in_between),
         cmocka_unit_test(test_names_of_policies),
         cmocka_unit_test(test_settings_are_checked),
     };
