@@ -12,6 +12,7 @@
 #define BATCH     32u     /* commands of one queue before it is another's turn */
 #define PASSES    16u     /* busy turns of all queues between two looks at the channel */
 #define SPIN_NS   100000u /* at most: what a sleep and a wake-up cost on a slow machine */
+#define DEVICE_NS 20000u  /* the same while the device works, which may be this very CPU */
 #define NS_PER_MS 1000000u
 
 /* What woke the loop, in epoll's data. */
@@ -62,6 +63,7 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
                         int doorbells, GError **error)
 {
     const gsize slot = vgpu_queue_slot_size(size, count);
+    const VgpuSpinMachine machine = {.now = now, .relax = relax};
     const gboolean alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 
     *loop = (VgpuLoop){
@@ -70,7 +72,8 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
         .count = count,
         .epoll = epoll_create1(EPOLL_CLOEXEC),
         .device = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-        .spin = vgpu_spin_new((VgpuSpinMachine){.now = now, .relax = relax}, alone ? 0 : SPIN_NS),
+        .spin = vgpu_spin_new(machine, alone ? 0 : SPIN_NS),
+        .device_spin = vgpu_spin_new(machine, alone ? 0 : DEVICE_NS),
     };
     for (guint i = 0; i < count; i++)
         vgpu_lane_init(&loop->lanes[i], service, (guint8 *)memory + i * slot, slot,
@@ -215,6 +218,14 @@ static gboolean sleep_until_event(VgpuLoop *loop)
     return readable;
 }
 
+/* Looks again for a while; the time that it takes adapts to what is waited for. */
+static gboolean spin(VgpuLoop *loop)
+{
+    if (is_any(loop, vgpu_lane_is_blocked))
+        return vgpu_spin_until(&loop->device_spin, is_ready, loop);
+    return is_any(loop, vgpu_lane_is_owned) && vgpu_spin_until(&loop->spin, is_ready, loop);
+}
+
 VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
 {
     VgpuWorkerExit how;
@@ -223,8 +234,7 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
     for (;;) {
         gboolean readable;
 
-        if (serve_lanes(loop) ||
-            (is_any(loop, vgpu_lane_is_owned) && vgpu_spin_until(&loop->spin, is_ready, loop))) {
+        if (serve_lanes(loop) || spin(loop)) {
             if (++passes % PASSES != 0)
                 continue;
             check_deadlines(loop);

@@ -19,8 +19,9 @@ typedef struct {
     VgpuLane *lanes;
     guint count;
     int epoll;
-    int device; /* eventfd: what was given to the device has ended */
-    VgpuSpin spin;
+    int device;           /* eventfd: what was given to the device has ended */
+    VgpuSpin spin;        /* while guests may bring something */
+    VgpuSpin device_spin; /* while the device may end something that is waited for */
 } VgpuLoop;
 
 /*
