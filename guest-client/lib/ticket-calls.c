@@ -116,7 +116,11 @@ int vgpu_wait(VgpuContext *context, VgpuTicket name, int timeout_ms)
         pthread_mutex_unlock(&context->lock);
         return vgpu_fail(VGPU_E_AGAIN, "not done within %d ms", timeout_ms);
     }
-    return vgpu_context_leave(context, vgpu_call_result(context, ticket, NULL));
+    if (vgpu_tickets_find(&context->tickets, name) != ticket) /* another thread was quicker */
+        code = vgpu_fail(VGPU_E_TICKET, "another thread has waited for it, or dropped it");
+    else
+        code = vgpu_call_result(context, ticket, NULL);
+    return vgpu_context_leave(context, code);
 }
 
 int vgpu_test(VgpuContext *context, VgpuTicket name)

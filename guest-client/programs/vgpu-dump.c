@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         {.name = "rings", .help = "take a queue and show it, too", .flag = &rings},
         {.name = "memory",
          .argument = "FILE",
-         .help = "show a queue in BAR2 (resource2 in sysfs) or in the host's memfd",
+         .help = "show a queue in BAR2 (resource2 in sysfs) or in the memfd of its QEMU",
          .text = &memory},
         {.name = "queue", .argument = "N", .help = "with --memory: which one", .number = &queue},
         {.name = "queues", .argument = "N", .help = "with --memory: of how many", .number = &count},

@@ -4,10 +4,13 @@
 import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import host
 import shell
 
+SHM_SIZE = 64 << 20  # the device's default
 WIDTH, HEIGHT = 37, 23  # odd: edges and the last part of a copy
 
 
@@ -33,6 +36,11 @@ def blurred(pixels):
                         total += weights[i] * weights[j] * pixels[(row * WIDTH + column) * 3 + c]
                 result.append((total + 128) // 256)
     return bytes(result)
+
+
+def is_memory(file):
+    """Whether a process's descriptor is a device's shared memory."""
+    return os.readlink(file).startswith("/memfd:") and os.stat(file).st_size == SHM_SIZE
 
 
 class Libvgpu(host.HostTest):
@@ -72,6 +80,26 @@ class Libvgpu(host.HostTest):
         dump = "".join(line for line in text.splitlines() if line.startswith(" "))
         out = bytes.fromhex(dump)
         self.assertEqual(out[-len(pixels):], blurred(pixels))
+
+    def test_memory_seen_from_the_host(self):
+        vm = shell.start(name="seen", pool="A")
+        self.addCleanup(vm.guest.remove)
+        self.assertEqual(vm.run("example-nop"), (0, "40 + 2 = 42\n"))
+        qemu = Path("/run/libvirt/qemu/seen.pid").read_text().strip()
+        memory = [file for file in Path(f"/proc/{qemu}/fd").iterdir() if is_memory(file)]
+        dump = subprocess.run([Path(os.environ["BUILD"]) / "guest-client/vgpu-dump", "--memory",
+                               memory[0], "--queues", "8", "--queue", "0", "--entries", "256"],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertRegex(dump, r"session +guest 0, host 0\n")
+        self.assertRegex(dump, r"command .* launch a kernel\n")
+
+    def test_without_driver(self):
+        output = self.run_guest("rmmod vgpu && vgpu-info --json && example-nop && example-async; "
+                                "[ $? = 1 ]", pool="A")
+        info, rest = output.split("\n", 1)
+        self.assertEqual(json.loads(info)["transport"], "registers")
+        self.assertIn("40 + 2 = 42\n", rest)
+        self.assertIn("load the driver vgpu.ko\n", rest)
 
     def test_threads_forks_and_kills(self):
         self.assert_tap(self.run_guest("test-libvgpu", pool="A", timeout=240))
