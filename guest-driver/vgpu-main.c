@@ -161,9 +161,9 @@ static int vgpu_map_memory(struct vgpu *vgpu)
     vgpu->doorbells_at = pci_resource_start(pdev, 4);
     vgpu->doorbells = devm_ioremap(&pdev->dev, vgpu->doorbells_at, count * VGPU_DOORBELL_STRIDE);
     vgpu->shared = devm_memremap(&pdev->dev, vgpu->shared_at, size, MEMREMAP_WB);
-    if (IS_ERR(vgpu->shared))
-        return PTR_ERR(vgpu->shared);
-    return vgpu->doorbells ? 0 : -ENOMEM;
+    if (IS_ERR(vgpu->shared) || !vgpu->doorbells)
+        return dev_err_probe(&pdev->dev, -ENOMEM, "the BARs cannot be mapped\n");
+    return 0;
 }
 
 /* The device's life */

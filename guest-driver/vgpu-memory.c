@@ -89,6 +89,7 @@ void vgpu_memory_zap(struct vgpu *vgpu)
     struct vgpu_file *file;
 
     mutex_lock(&vgpu->lock);
-    list_for_each_entry(file, &vgpu->files, link) unmap_mapping_range(file->mapping, 0, 0, 1);
+    list_for_each_entry(file, &vgpu->files, link)
+        unmap_mapping_range(file->mapping, 0, 0, 1);
     mutex_unlock(&vgpu->lock);
 }

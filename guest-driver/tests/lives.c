@@ -22,6 +22,23 @@ static void open_and_compute(void *data)
     queue_submit(&queue, FAKE_DELAY, 1, 3600000);
 }
 
+/* Whether the worker comes to know of no session but one. */
+static bool sessions_end(void)
+{
+    Queue queue;
+    uint64_t sessions = 0;
+
+    if (queue_open(&queue) != 0)
+        return false;
+    for (int look = 0; look < PATIENCE_MS / 10 && sessions != 1; look++) {
+        queue_submit(&queue, FAKE_COUNT, 0, 0);
+        sessions = queue_take(&queue);
+        usleep(1000);
+    }
+    queue_close(&queue);
+    return sessions == 1;
+}
+
 static void test_signals(void)
 {
     static const int signals[] = {SIGKILL, SIGSEGV, SIGTERM, SIGABRT};
@@ -35,7 +52,10 @@ static void test_signals(void)
             kill(pids[i], signals[s]);
             died = child_end(pids[i]) == 128 + signals[s] && died;
         }
-        tap_ok(died && all_free(), "all owners die by signal %d: all queues are free", signals[s]);
+        /* Before anybody else has their queues. */
+        tap_ok(died && sessions_end(), "all owners die by signal %d: the worker is told",
+               signals[s]);
+        tap_ok(all_free(), "all owners die by signal %d: all queues are free", signals[s]);
     }
 }
 

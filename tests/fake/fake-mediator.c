@@ -23,6 +23,7 @@ typedef struct {
     VgpuQueue queue;
     int doorbell;
     int wake;
+    gboolean rung;  /* it is looked at only then, so that a doorbell that is missing is missed */
     gboolean waits; /* `command` is under way, until `until` */
     struct vgpu_command command;
     gint64 until; /* microseconds of the monotonic clock, as all times here */
@@ -101,6 +102,7 @@ static void begin_worker(void)
     for (guint i = 0; i < count; i++) {
         vgpu_queue_init(&slots[i].queue, memory + i * slot_size, slot_size, slots[i].wake);
         slots[i].waits = FALSE;
+        slots[i].rung = TRUE;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         g_error("socketpair: %s", g_strerror(errno));
@@ -145,6 +147,15 @@ static void greet(void)
     send_message(&state, -1);
 }
 
+static guint64 count_sessions(void)
+{
+    guint64 sessions = 0;
+
+    for (guint i = 0; i < count; i++)
+        sessions += slots[i].queue.session != 0;
+    return sessions;
+}
+
 static void carry_out(Slot *slot, const struct vgpu_command *command)
 {
     const gint64 until = g_get_monotonic_time() + (gint64)command->arg[0] * 1000;
@@ -162,6 +173,9 @@ static void carry_out(Slot *slot, const struct vgpu_command *command)
         vgpu_queue_complete(&slot->queue, command, VGPU_RESULT_OK, 0, 0);
         vgpu_queue_flush(&slot->queue);
         mute_until = until;
+        break;
+    case FAKE_COUNT:
+        vgpu_queue_complete(&slot->queue, command, VGPU_RESULT_OK, count_sessions(), 0);
         break;
     case FAKE_DIE:
         end_worker(until);
@@ -246,8 +260,11 @@ static gboolean sleep_until_something(gboolean ready)
     if (fds[1].revents != 0)
         answer_request();
     for (guint i = 0; i < count; i++) {
-        if (fds[2 + i].revents != 0 && read(slots[i].doorbell, &rings, sizeof(rings)) < 0)
+        if (fds[2 + i].revents == 0)
+            continue;
+        if (read(slots[i].doorbell, &rings, sizeof(rings)) < 0)
             g_error("a doorbell: %s", g_strerror(errno));
+        slots[i].rung = TRUE;
     }
     return TRUE;
 }
@@ -259,12 +276,16 @@ static gboolean step(void)
     if (back_at != 0 && back_at <= g_get_monotonic_time())
         begin_worker();
     for (guint i = 0; i < count && !idle(); i++) {
-        drop_waiting(&slots[i]);
-        serve(&slots[i]);
-    }
-    for (guint i = 0; i < count && !idle(); i++) {
-        if (!slots[i].waits && !vgpu_queue_park(&slots[i].queue))
-            ready = TRUE;
+        Slot *slot = &slots[i];
+
+        if (!slot->rung && !slot->waits)
+            continue;
+        drop_waiting(slot);
+        serve(slot);
+        if (idle())
+            break; /* it has more to say, then */
+        slot->rung = !slot->waits && !vgpu_queue_park(&slot->queue);
+        ready = ready || slot->rung;
     }
     return sleep_until_something(ready && !idle());
 }

@@ -7,5 +7,6 @@
 #define FAKE_DELAY 0xff01u /* ends after that time; those behind it wait; result: its handle */
 #define FAKE_MUTE  0xff02u /* ends at once; then the worker does nothing for that time */
 #define FAKE_DIE   0xff03u /* the worker ends; a new one comes after that time */
+#define FAKE_COUNT 0xff04u /* result: queues that have a session, as far as the worker knows */
 
 #endif
