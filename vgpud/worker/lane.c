@@ -77,10 +77,8 @@ static gboolean collect(VgpuLane *lane)
     const gboolean failed = owner->failed != VGPU_RESULT_OK;
     vgpu_service_account_device(lane->service, failed ? 1 : 0, owner->device_ns);
     /* Its completion said no more than that it had begun. */
-    if (failed && lane->queue.first == VGPU_RESULT_OK) {
-        lane->queue.first = owner->failed;
-        lane->queue.first_tag = owner->failed_tag;
-    }
+    if (failed)
+        vgpu_queue_fail(&lane->queue, owner->failed_tag, owner->failed);
     owner->failed = VGPU_RESULT_OK;
     owner->device_ns = 0;
     return TRUE;

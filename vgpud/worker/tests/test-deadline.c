@@ -52,6 +52,58 @@ static void test_expires(void **state)
     assert_true(vgpu_deadline_now() - before >= NS_PER_S / 100);
 }
 
+/* The timer of a deadline that was disarmed is left running; it is too early for the next one. */
+static int expire_behind_another(void)
+{
+    int early = 1, late = EXPIRED;
+    VgpuDeadline *deadline = vgpu_deadline_new(NULL);
+
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + NS_PER_S / 50, expired, &early);
+    vgpu_deadline_disarm(deadline);
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + NS_PER_S / 10, expired, &late);
+    pause();
+    return 0;
+}
+
+/* An earlier deadline is not late because of one that was later. */
+static int expire_before_another(void)
+{
+    int early = EXPIRED, late = 1;
+    VgpuDeadline *deadline = vgpu_deadline_new(NULL);
+
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + 3600 * NS_PER_S, expired, &late);
+    vgpu_deadline_disarm(deadline);
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + NS_PER_S / 100, expired, &early);
+    pause();
+    return 0;
+}
+
+static int expire_after_rest(void)
+{
+    int status = EXPIRED;
+    VgpuDeadline *deadline = vgpu_deadline_new(NULL);
+
+    for (int i = 0; i < 1000; i++) {
+        vgpu_deadline_arm(deadline, vgpu_deadline_now() + 3600 * NS_PER_S, expired, &status);
+        vgpu_deadline_disarm(deadline);
+        vgpu_deadline_rest(deadline);
+    }
+    vgpu_deadline_arm(deadline, vgpu_deadline_now() + NS_PER_S / 100, expired, &status);
+    pause();
+    return 0;
+}
+
+static void test_one_behind_another(void **state)
+{
+    (void)state;
+    guint64 before = vgpu_deadline_now();
+
+    assert_int_equal(exit_status_of(expire_behind_another), EXPIRED);
+    assert_true(vgpu_deadline_now() - before >= NS_PER_S / 10);
+    assert_int_equal(exit_status_of(expire_before_another), EXPIRED);
+    assert_int_equal(exit_status_of(expire_after_rest), EXPIRED);
+}
+
 static _Atomic int wake_ups;
 
 static void count_wake_up(int number)
@@ -94,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_one_behind_another),
         cmocka_unit_test(test_early_wake_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
