@@ -27,6 +27,7 @@ static struct {
     VgpuRingProducer completions;
     struct fake_operations *operations;
     uint32_t first, first_tag;
+    uint32_t unanswered;
     _Atomic int stop; /* 1: end, 2: die, 3: break the session, then die */
     pthread_mutex_t gate;
 } fake = {.gate = PTHREAD_MUTEX_INITIALIZER};
@@ -56,6 +57,9 @@ static void carry_out(const struct vgpu_command *command)
     struct vgpu_completion completion = {.tag = command->tag};
 
     completion.status = fake_operations_do(fake.operations, command, &completion.result);
+    /* A ring full of commands without an answer is one that the library could not sleep on. */
+    fake.unanswered = command->flags & VGPU_COMMAND_ANSWER ? 0 : fake.unanswered + 1;
+    assert(fake.unanswered < VGPU_QUEUE_ENTRIES / 2);
     if (!(command->flags & VGPU_COMMAND_ANSWER)) {
         if (completion.status != 0 && fake.first == 0) {
             fake.first = completion.status;
@@ -143,7 +147,7 @@ int vgpu_node_open(VgpuNode *node, const char *path)
     fake.completions = vgpu_ring_produce_completions(node->slot);
     fake.operations = fake_operations_new((uint8_t *)node->slot + VGPU_QUEUE_ARENA,
                                           node->info.slot_size - VGPU_QUEUE_ARENA);
-    fake.first = fake.first_tag = 0;
+    fake.first = fake.first_tag = fake.unanswered = 0;
     fake.stop = 0;
     pthread_create(&fake.thread, NULL, work, NULL);
     return VGPU_OK;
