@@ -93,6 +93,103 @@ static bool run_threads(VgpuContext *context, unsigned int count)
     return good;
 }
 
+/* What @program's kernel makes of the number 5. */
+static uint32_t run_once(VgpuProgram program, VgpuEvent *event)
+{
+    const size_t one = 1;
+    uint32_t number = 5;
+    VgpuKernel kernel;
+    VgpuBuffer buffer;
+
+    vgpu_kernel_create(gpu, program, "change", &kernel);
+    vgpu_buffer_create(gpu, sizeof(number), &buffer);
+    vgpu_buffer_write(gpu, buffer, 0, &number, sizeof(number), NULL);
+    vgpu_kernel_arg_buffer(gpu, kernel, 0, buffer);
+    vgpu_kernel_arg_local(gpu, kernel, 1, 64);
+    vgpu_launch(gpu, kernel, 1, NULL, &one, &one, event);
+    if (vgpu_buffer_read(gpu, buffer, 0, &number, sizeof(number), NULL) != VGPU_OK)
+        tap_note("%s", vgpu_last_error());
+    vgpu_release(gpu, buffer);
+    vgpu_release(gpu, kernel);
+    return number;
+}
+
+static void test_programs(void)
+{
+    static const char source[] = "kernel void change(global uint *x, local uint *y)\n"
+                                 "{\n"
+                                 "    y[0] = *x * FACTOR;\n"
+                                 "    *x = y[0] + 1;\n"
+                                 "}\n";
+    static uint8_t code[1 << 18];
+    VgpuProgram bad, good, again;
+    VgpuEventTimes times = {0};
+    VgpuEvent event;
+    char log[2000] = "";
+    size_t length = 0, whole = 0;
+
+    vgpu_program_from_source(gpu, source, &bad); /* FACTOR is missing */
+    tap_equal((uint32_t)vgpu_program_build(gpu, bad, NULL), VGPU_E_BUILD, "does not build");
+    ok(vgpu_program_log(gpu, bad, log, sizeof(log), &length), "its log");
+    tap_ok(strstr(log, "FACTOR") != NULL, "names the reason");
+    tap_ok(length >= strlen(log), "in full length");
+
+    vgpu_program_from_source(gpu, source, &good);
+    ok(vgpu_program_build(gpu, good, "-DFACTOR=8"), "builds with options");
+    tap_equal(run_once(good, &event), 41, "runs");
+    ok(vgpu_event_times(gpu, event, &times), "its times");
+    tap_ok(times.started <= times.ended && times.ended != 0, "are in order");
+    ok(vgpu_release(gpu, event), "its event is released");
+
+    ok(vgpu_program_binary(gpu, good, NULL, 0, &whole), "the binary's length");
+    ok(vgpu_program_binary(gpu, good, code, sizeof(code), &length), "the binary");
+    tap_ok(length == whole && length > 0 && length <= sizeof(code), "has this length");
+    vgpu_program_from_binary(gpu, code, length, &again);
+    ok(vgpu_program_build(gpu, again, NULL), "builds from its binary");
+    tap_equal(run_once(again, NULL), 41, "which does the same");
+    vgpu_release(gpu, bad);
+    vgpu_release(gpu, good);
+    vgpu_release(gpu, again);
+    ok(vgpu_finish(gpu), "and all is released");
+}
+
+static void test_buffers(void)
+{
+    const uint64_t pattern = 0x0102030405060708;
+    static uint64_t words[100000], back[100000];
+    VgpuBuffer one, two;
+    VgpuTicket tickets[4];
+    bool good = true;
+
+    for (size_t i = 0; i < 100000; i++)
+        words[i] = i * pattern;
+    ok(vgpu_buffer_create(gpu, sizeof(words), &one), "a buffer");
+    ok(vgpu_buffer_create(gpu, sizeof(words) + 8, &two), "a second one");
+    vgpu_buffer_write(gpu, one, 0, words, sizeof(words), NULL);
+    vgpu_buffer_copy(gpu, two, 8, one, 0, sizeof(words), NULL);
+    vgpu_buffer_fill(gpu, two, 0, 8, &pattern, 8, NULL);
+    vgpu_barrier(gpu);
+    for (size_t i = 0; i < 4; i++) /* a quarter each, all under way */
+        vgpu_buffer_read_async(gpu, two, 8 + i * 200000, (char *)back + i * 200000, 200000, NULL,
+                               &tickets[i]);
+    for (size_t i = 0; i < 4; i++)
+        good &= vgpu_wait(gpu, tickets[i], -1) == VGPU_OK;
+    tap_ok(good && memcmp(back, words, sizeof(words)) == 0, "written, copied, read in parts");
+    ok(vgpu_buffer_read(gpu, two, 0, back, 8, NULL), "read");
+    tap_ok(back[0] == pattern, "what was filled");
+
+    vgpu_buffer_write(gpu, one, sizeof(words) - 1, words, 2, NULL);
+    tap_equal((uint32_t)vgpu_finish(gpu), VGPU_E_RANGE, "beyond the end");
+    ok(vgpu_finish(gpu), "told once");
+    tap_equal((uint32_t)vgpu_buffer_read(gpu, one, UINT64_MAX - 1, back, 8, NULL), VGPU_E_RANGE,
+              "around the end");
+    vgpu_release(gpu, one);
+    tap_equal((uint32_t)vgpu_buffer_fill(gpu, one, 0, 8, &pattern, 8, NULL), VGPU_E_HANDLE,
+              "a released buffer");
+    vgpu_release(gpu, two);
+    ok(vgpu_finish(gpu), "all released");
+}
+
 /* The exit status of a child that does @run; -1 when it was killed. */
 static int in_child(int (*run)(void))
 {
@@ -242,6 +339,8 @@ int main(int argc, char **argv)
     if (lost) {
         test_lost();
     } else {
+        test_buffers();
+        test_programs();
         tap_ok(run_threads(gpu, THREADS), "threads share a context");
         tap_ok(run_threads(NULL, 4), "threads with a context each");
         test_forks();
