@@ -10,6 +10,8 @@ typedef struct {
 
 struct VgpuHandles {
     guint count[VGPU_OBJECT_KINDS]; /* objects of each kind */
+    gsize emptied_kind;             /* no object of this kind */
+    guint32 emptied;                /* lies before this index */
     Entry entries[VGPU_HANDLE_MAX];
 };
 
@@ -39,6 +41,7 @@ void vgpu_handles_add(VgpuHandles *handles, guint64 handle, VgpuObject *object)
     handles->entries[VGPU_HANDLE_INDEX(handle)] =
         (Entry){.generation = VGPU_HANDLE_GENERATION(handle), .object = object};
     handles->count[object->kind]++;
+    handles->emptied = 0;
 }
 
 static VgpuObject *find(const VgpuHandles *handles, guint64 handle)
@@ -76,9 +79,15 @@ VgpuObject *vgpu_handles_take_any(VgpuHandles *handles)
     for (gsize kind = 0; kind < VGPU_OBJECT_KINDS; kind++) {
         if (handles->count[kind] == 0)
             continue;
-        for (gsize i = 0; i < VGPU_HANDLE_MAX; i++)
-            if (handles->entries[i].object != NULL && handles->entries[i].object->kind == kind)
-                return take(handles, &handles->entries[i]);
+        for (guint32 i = kind == handles->emptied_kind ? handles->emptied : 0; i < VGPU_HANDLE_MAX;
+             i++) {
+            if (handles->entries[i].object == NULL || handles->entries[i].object->kind != kind)
+                continue;
+            handles->emptied_kind = kind;
+            handles->emptied = i + 1;
+            return take(handles, &handles->entries[i]);
+        }
+        g_assert_not_reached();
     }
     return NULL;
 }

@@ -168,6 +168,9 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
 
     if (lane->leaving != VGPU_QUEUE_NEXT_NOTHING && !leave(lane))
         return worked;
+    /* Nobody is there any more to whom it would matter. */
+    if (lane->waits && vgpu_queue_is_left(&lane->queue))
+        lane->waits = FALSE;
     for (guint i = 0; i < batch; i++) {
         if (!lane->waits && !fetch(lane, &worked))
             break;

@@ -39,6 +39,11 @@ void vgpu_queue_init(VgpuQueue *queue, void *slot, gsize size, int wake)
     queue->session = queue->wanted = guest_session(queue);
 }
 
+gboolean vgpu_queue_is_left(const VgpuQueue *queue)
+{
+    return queue->wanted != queue->session || guest_session(queue) != queue->session;
+}
+
 /* Whether a command may be fetched as far as completions go, or VGPU_RING_BROKEN. Any command may
  * want an answer, and there must be room for it beside those that are owed. */
 static int has_room(VgpuQueue *queue)
@@ -50,7 +55,7 @@ static int has_room(VgpuQueue *queue)
 
 gboolean vgpu_queue_ready(VgpuQueue *queue)
 {
-    if (queue->wanted != queue->session || guest_session(queue) != queue->session)
+    if (vgpu_queue_is_left(queue))
         return TRUE;
     if (!queue->serving)
         return FALSE;

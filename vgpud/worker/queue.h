@@ -77,6 +77,10 @@ gboolean vgpu_queue_ready(VgpuQueue *queue);
  */
 VgpuQueueNext vgpu_queue_next(VgpuQueue *queue, struct vgpu_command *command);
 
+/* TRUE when the owner has gone or is another: vgpu_queue_next() will say SESSION, and what was
+ * fetched and not carried out is dropped. */
+gboolean vgpu_queue_is_left(const VgpuQueue *queue);
+
 /*
  * vgpu_queue_begin:
  * Answers the SESSION that was reported: the queue is its owner's, or nobody's. Wakes the guest.

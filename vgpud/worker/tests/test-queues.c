@@ -306,6 +306,39 @@ static void test_sleeps(void **state)
     assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
 }
 
+/* Open are the channel, two eventfds for each queue, and what the loop makes; the memory is mapped,
+ * and its descriptor closed. */
+static void test_descriptors(void **state)
+{
+    Fixture *f = *state;
+
+    if (!process_sandboxed())
+        skip(); /* without a sandbox nothing is closed */
+    start(f, OPTIONS("--backend=null"));
+    g_autofree char *folder = g_strdup_printf("/proc/%d/fd", f->process.pid);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    guint eventfds = 0, sockets = 0, others = 0;
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+
+        if (g_ascii_strtoull(name, NULL, 10) <= STDERR_FILENO)
+            continue;
+        if (g_str_equal(target, "anon_inode:[eventfd]"))
+            eventfds++;
+        else if (g_str_has_prefix(target, "socket:"))
+            sockets++;
+        else if (!g_str_equal(target, "anon_inode:[timerfd]") &&
+                 !g_str_equal(target, "anon_inode:[eventpoll]"))
+            others++;
+    }
+    assert_int_equal(eventfds, 2 * QUEUES + 1);
+    assert_int_equal(sockets, 1);
+    assert_int_equal(others, 0);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
 /* FALSE: this host has no OpenCL. */
 static gboolean start_opencl(Fixture *f, const char *option)
 {
@@ -435,10 +468,19 @@ static void test_leaves_while_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_serves),       TEST(test_first_failure),  TEST(test_bad_neighbours),
-        TEST(test_sessions),     TEST(test_lost_session),   TEST(test_no_device),
-        TEST(test_device_fails), TEST(test_driver_hangs),   TEST(test_sleeps),
-        TEST(test_computes),     TEST(test_endless_kernel), TEST(test_leaves_while_running),
+        TEST(test_serves),
+        TEST(test_first_failure),
+        TEST(test_bad_neighbours),
+        TEST(test_sessions),
+        TEST(test_lost_session),
+        TEST(test_no_device),
+        TEST(test_device_fails),
+        TEST(test_driver_hangs),
+        TEST(test_sleeps),
+        TEST(test_descriptors),
+        TEST(test_computes),
+        TEST(test_endless_kernel),
+        TEST(test_leaves_while_running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
