@@ -14,7 +14,7 @@
 #define COPY_SIZE (16u << 20) /* bytes of one copy */
 #define IDLE_NS   3000000     /* after that long without a command a worker sleeps */
 
-enum how { POLLING, DOORBELL, SLEEPING, ADAPTIVE };
+enum how { POLLING, DOORBELL, SLEEPING, ADAPTIVE, REGISTERS };
 
 struct bench {
     VgpuContext *context;
@@ -37,9 +37,12 @@ static double seconds_since(uint64_t begin)
 static int latency(struct bench *bench, enum how how)
 {
     const bool pause = how == DOORBELL || how == SLEEPING;
-    const size_t count = samples(bench, pause ? 1000 : 100000);
+    const size_t count = samples(bench, pause ? 1000 : how == REGISTERS ? 10000 : 100000);
     int code = VGPU_OK;
 
+    if ((vgpu_context_info(bench->context)->transport == VGPU_TRANSPORT_REGISTERS) !=
+        (how == REGISTERS))
+        return VGPU_E_UNSUPPORTED;
     uint64_t *durations = calloc(count, sizeof(*durations));
     if (durations == NULL)
         return VGPU_E_MEMORY;
@@ -80,6 +83,11 @@ static int doorbell(struct bench *bench)
 static int sleeping(struct bench *bench)
 {
     return latency(bench, SLEEPING);
+}
+
+static int by_registers(struct bench *bench)
+{
+    return latency(bench, REGISTERS);
 }
 
 /* Calls with an answer each, WINDOW of them in flight. */
@@ -265,14 +273,15 @@ static int processes_4(struct bench *bench)
 }
 
 const char *const bench_names[] = {
-    "call, polling",     "call, adaptive",       "call, doorbell",  "call, sleeping",
-    "calls in flight",   "commands, unanswered", "copy in, 16 MiB", "copy out, 16 MiB",
-    "kernels in flight", "kernels, waited for",  "1 process",       "2 processes",
-    "4 processes",
+    "call, protocol 1.0", "call, polling",     "call, adaptive",       "call, doorbell",
+    "call, sleeping",     "calls in flight",   "commands, unanswered", "copy in, 16 MiB",
+    "copy out, 16 MiB",   "kernels in flight", "kernels, waited for",  "1 process",
+    "2 processes",        "4 processes",
 };
 static int (*const measures[])(struct bench *) = {
-    polling,  adaptive,          doorbell,           sleeping,    in_flight,   unanswered,  copy_in,
-    copy_out, kernels_in_flight, kernels_waited_for, processes_1, processes_2, processes_4,
+    by_registers,       polling,     adaptive,    doorbell,    sleeping,
+    in_flight,          unanswered,  copy_in,     copy_out,    kernels_in_flight,
+    kernels_waited_for, processes_1, processes_2, processes_4,
 };
 const unsigned int bench_count = sizeof(measures) / sizeof(measures[0]);
 _Static_assert(sizeof(measures) / sizeof(measures[0]) ==
