@@ -95,6 +95,11 @@ class Shell:
         (answer,) = self.calls(request, 1)
         return answer
 
+    def boots_again(self, timeout=60):
+        """After a reset: forgets what the guest has said and waits until it takes commands."""
+        self._pending = b""
+        self.answer(timeout)
+
     def send_call(self, request):
         """As call(), but the answer is fetched by answers()."""
         self.send(f"vgpu-call --timeout 60000 {request}")
@@ -103,13 +108,16 @@ class Shell:
         return session(self.name)
 
 
-def start(files=None, **domain):
-    """A Shell in a new domain, as domain_xml() makes it. The caller removes its `guest`."""
+def start(files=None, prepare=None, **domain):
+    """A Shell in a new domain, as domain_xml() makes it; @prepare(name) may change what is defined
+    before the start. The caller removes its `guest`."""
     guest = host.Guest(host.domain_xml(**domain), _SERVE, files)
     try:
         guest.define()
         if guest.domain.wants_vgpu() and not guest.await_device():
             raise AssertionError(f"{guest.name}: no device")
+        if prepare:
+            prepare(guest.name)
         return Shell(guest)
     except BaseException:
         guest.remove()
