@@ -40,7 +40,7 @@ void vgpu_queue_begin(VgpuContext *context)
     context->chunk = context->arena.size / 8 < MAX_CHUNK ? context->arena.size / 8 : MAX_CHUNK;
     context->chunk = context->chunk / VGPU_ARENA_ALIGN * VGPU_ARENA_ALIGN;
     context->pending_free_count = 0;
-    for (uint32_t i = VGPU_QUEUE_ENTRIES; i-- > 0;)
+    for (uint32_t i = VGPU_QUEUE_ANSWERS; i-- > 0;)
         context->pending_free[context->pending_free_count++] = (uint16_t)i;
     memset(context->pending, 0, sizeof(context->pending));
     context->unanswered = 0;
@@ -340,7 +340,7 @@ static void put(VgpuContext *context, const VgpuSubmission *submission, bool ans
 /* The ring or the arena is full. */
 static void wait_for_room(VgpuContext *context)
 {
-    if (context->pending_free_count < VGPU_QUEUE_ENTRIES) {
+    if (context->pending_free_count < VGPU_QUEUE_ANSWERS) {
         wait_for_progress(context, UINT64_MAX);
         return;
     }
