@@ -95,6 +95,9 @@ static void test_malformed_messages(void)
     message.type = VGPU_LINK_HELLO;
     message.hello = (struct vgpu_link_hello){.link_version = VGPU_LINK_VERSION, .pool = 'A'};
     expect_rejected(g, bytes, vgpu_link_encode(&message, bytes, sizeof(bytes)), -1);
+    message.type = VGPU_LINK_QUEUE;
+    message.queue = (struct vgpu_link_queue){};
+    expect_rejected(g, bytes, vgpu_link_encode(&message, bytes, sizeof(bytes)), -1);
     g_assert_cmpuint(vgpu_mediator_count_descriptors(g->mediator), ==, descriptors);
     vgpu_guest_free(g);
 }

@@ -155,6 +155,7 @@ static bool vgpu_link_take(VgpuStub *s, const uint8_t *bytes, size_t length)
         vgpu_link_down(s);
         return true;
     case VGPU_LINK_HELLO:
+    case VGPU_LINK_QUEUE:
         break;
     }
     return false;
