@@ -278,7 +278,7 @@ static gboolean step(void)
     for (guint i = 0; i < count && !idle(); i++) {
         Slot *slot = &slots[i];
 
-        if (!slot->rung && !slot->waits)
+        if (!slot->rung && !(slot->waits && slot->until <= g_get_monotonic_time()))
             continue;
         drop_waiting(slot);
         serve(slot);
