@@ -251,7 +251,7 @@ void hostile_programs(RawQueue *queue)
             status = build(queue, program, "");
         tap_ok(status > 0, "garbage is no program of kind %d: 0x%02x", (int)kind, (unsigned)status);
     }
-    expect(queue, "a program of 2^64 - 1 bytes", VGPU_RESULT_OUT_OF_RANGE,
+    expect(queue, "a program of 2^64 - 1 bytes", VGPU_RESULT_QUOTA,
            (struct vgpu_command){.opcode = VGPU_CMD_PROGRAM_CREATE,
                                  .handle = VGPU_HANDLE(29, 1),
                                  .arg = {VGPU_PROGRAM_SOURCE, 1, UINT64_MAX}});

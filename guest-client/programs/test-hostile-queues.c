@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hostile-commands.h"
+#include "hostile-root.h"
 #include "options.h"
 #include "random.h"
 #include "raw-queue.h"
@@ -308,20 +309,26 @@ static void witness(void)
     vgpu_close(context);
 }
 
+static void as_root(void)
+{
+    hostile_root(&numbers, rounds);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
     uint32_t rounds;
+    bool root;
     bool proves;
 } scenarios[] = {
-    {"indices", indices, 40, true},     {"commands", commands, 1, true},
-    {"rewritten", rewritten, 12, true}, {"scribbled", scribbled, 60, true},
-    {"storm", storm, 100000, true},     {"undrained", undrained, 1000, false},
-    {"endless", endless, 1, true},      {"prove", NULL, 0, true},
-    {"witness", witness, 0, false},
+    {"indices", indices, 40, false, true},     {"commands", commands, 1, false, true},
+    {"rewritten", rewritten, 12, false, true}, {"scribbled", scribbled, 60, false, true},
+    {"storm", storm, 100000, false, true},     {"undrained", undrained, 1000, false, false},
+    {"endless", endless, 1, false, true},      {"root", as_root, 5000, true, true},
+    {"prove", NULL, 0, false, true},           {"witness", witness, 0, false, false},
 };
 
-/* No root is needed for any of it. There is no udev in the test guest. */
+/* There is no udev in the test guest. */
 static void drop_root(void)
 {
     if (geteuid() != 0)
@@ -355,7 +362,8 @@ int main(int argc, char **argv)
     rounds = count > 0 ? count : scenarios[i].rounds;
     numbers = random_seed(seed);
     tap_note("%s: seed %u, %u rounds", argv[first], seed, rounds);
-    drop_root();
+    if (!scenarios[i].root)
+        drop_root();
     if (scenarios[i].run)
         scenarios[i].run();
     if (scenarios[i].proves)
