@@ -3,6 +3,7 @@
 #include "sandbox-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -68,6 +69,22 @@ static gboolean set_limits(GError **error)
     return TRUE;
 }
 
+/*
+ * The first to go when the host has no memory left: before QEMU, vgpud and other VMs' workers can
+ * be chosen, since how much a driver's compiler or a kernel on a CPU takes is up to the guest.
+ */
+static gboolean go_first(GError **error)
+{
+    static const char most[] = "1000"; /* OOM_SCORE_ADJ_MAX */
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : (int)write(fd, most, strlen(most));
+    const gboolean done = vgpu_sandbox_step(result, "offering itself to the OOM killer", error);
+
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
 /* While it is still root, which may. The kernel may know more of them than our headers do. */
 static gboolean drop_bounding_set(GError **error)
 {
@@ -123,7 +140,8 @@ gboolean vgpu_sandbox_enter(const VgpuSandbox *sandbox, GError **error)
                             "itself");
         return FALSE;
     }
-    if (!vgpu_sandbox_enter_namespaces(sandbox->cache_dir, error) ||
+    /* It needs /proc as it was. */
+    if (!go_first(error) || !vgpu_sandbox_enter_namespaces(sandbox->cache_dir, error) ||
         !close_descriptors(sandbox, error) || !set_limits(error) || !change_ids(sandbox, error) ||
         !seal_process(sandbox->parent, error))
         return FALSE;

@@ -29,7 +29,7 @@ typedef struct {
  *   of /run and /var are gone from sight, everything is read-only but @cache_dir and a private
  *   /tmp and /dev/shm; the device nodes and drivers in /dev, /sys, /usr and /opt stay
  * - no descriptors but 0..2, @keep_fd and those from @keep_first on
- * - limits: no core dump, bounded files
+ * - limits: no core dump, bounded files; the first that the kernel ends when memory runs out
  * - @uid, @gid, @groups; no capability, in no set
  * - no new privileges, not traceable, SIGKILL when @parent's thread that started it ends
  * - a system call filter: see sandbox-filter.c

@@ -71,6 +71,8 @@ static void test_privileges(void **state)
     }
     g_autofree char *limits = read_proc(process.pid, "limits");
     assert_status(limits, "Max core file size        0                    0 ");
+    g_autofree char *oom = read_proc(process.pid, "oom_score_adj");
+    assert_string_equal(oom, "1000\n");
     process_end(&process);
     process_clear(&process);
 }
