@@ -64,7 +64,7 @@ static void test_command_index(void)
     const uint32_t known = sizeof(jumps) / sizeof(jumps[0]);
     uint32_t good = 0;
 
-    for (uint32_t i = 0; i < rounds; i++) {
+    for (uint32_t i = 0; i < rounds && good == i; i++) {
         const uint32_t jump =
             i < known ? jumps[i] : VGPU_QUEUE_ENTRIES + 1 + random_below(&numbers, 0xfffffeffu);
         RawQueue queue;
@@ -88,7 +88,7 @@ static void test_completion_index(void)
 {
     uint32_t good = 0, count = rounds / 4 + 1;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && good == i; i++) {
         RawQueue queue;
 
         must_open(&queue);
@@ -156,7 +156,7 @@ static void rewritten(void)
 {
     uint32_t taken = 0;
 
-    for (uint32_t i = 0; i < rounds; i++) {
+    for (uint32_t i = 0; i < rounds && taken == i; i++) {
         struct scribbler scribbler = {.random = random_seed(random_next(&numbers))};
         RawQueue queue;
         pthread_t thread;
