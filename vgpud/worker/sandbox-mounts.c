@@ -45,7 +45,13 @@ static gboolean cover(const char *path, const char *options, GError **error)
 
 /* What no driver needs and others keep secrets or sockets in. */
 static const char *const hidden[] = {
-    "/home", "/root", "/run", "/var", "/boot", "/mnt", "/media", "/srv",
+    "/etc", "/home", "/root", "/run", "/var", "/boot", "/mnt", "/media", "/srv",
+};
+
+/* What stays in sight all the same, where it is there: how drivers and libraries are found. */
+static const char *const kept[] = {
+    "/etc/OpenCL",       "/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d", "/etc/localtime",    "/etc/nvidia",      "/etc/os-release",
 };
 
 /* Where some drivers put files; each worker has its own, which go with it. */
@@ -65,15 +71,28 @@ static gboolean cover_all(GError **error)
         "mounting /proc", error);
 }
 
-/* Puts the folder that @fd holds back in sight at @path, as a mount of its own. */
+/* An empty file or folder at @path, for what @fd holds to be mounted on. */
+static int make_place(int fd, const char *path)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -1;
+    if (S_ISDIR(status.st_mode))
+        return g_mkdir_with_parents(path, 0755);
+    int file = open(path, O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    return file < 0 ? -1 : close(file);
+}
+
+/* Puts what @fd holds back in sight at @path, as a mount of its own. */
 static gboolean restore(int fd, const char *path, GError **error)
 {
     g_autofree char *source = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *place = g_strdup_printf("making the place of %s", path);
+    g_autofree char *mounting = g_strdup_printf("mounting %s", path);
 
-    return vgpu_sandbox_step(g_mkdir_with_parents(path, 0755), "making the cache folder's place",
-                             error) &&
-           vgpu_sandbox_step(mount(source, path, NULL, MS_BIND, NULL), "mounting the cache folder",
-                             error);
+    return vgpu_sandbox_step(make_place(fd, path), place, error) &&
+           vgpu_sandbox_step(mount(source, path, NULL, MS_BIND, NULL), mounting, error);
 }
 
 static gboolean make_writable(const char *path, GError **error)
@@ -97,6 +116,27 @@ static gboolean make_read_only(const char *cache_path, GError **error)
     return cache_path == NULL || make_writable(cache_path, error);
 }
 
+static void close_all(int *fds, gsize count)
+{
+    for (gsize i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+/* Hides what is to be hidden, and puts back what is kept and @fd, the folder @path. */
+static gboolean hide(int fd, const char *path, GError **error)
+{
+    int fds[G_N_ELEMENTS(kept)];
+
+    for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)
+        fds[i] = open(kept[i], O_PATH | O_CLOEXEC);
+    gboolean done = cover_all(error) && (path == NULL || restore(fd, path, error));
+    for (gsize i = 0; done && i < G_N_ELEMENTS(kept); i++)
+        done = fds[i] < 0 || restore(fds[i], kept[i], error);
+    close_all(fds, G_N_ELEMENTS(kept));
+    return done;
+}
+
 /* The mounts, seen from the inside of the new namespace. @cache_dir may be NULL. */
 static gboolean arrange_mounts(const char *cache_dir, GError **error)
 {
@@ -113,10 +153,8 @@ static gboolean arrange_mounts(const char *cache_dir, GError **error)
             return FALSE;
     }
 
-    gboolean arranged = cover_all(error) && (path == NULL || restore(fd, path, error)) &&
-                        make_read_only(path, error);
-    if (fd >= 0)
-        close(fd);
+    gboolean arranged = hide(fd, path, error) && make_read_only(path, error);
+    close_all(&fd, 1);
     return arranged;
 }
 

@@ -166,6 +166,11 @@ static void assert_view(pid_t pid, const char *cache_dir)
             if (!g_str_has_suffix(cache_dir, name))
                 fail_msg("/%s/%s is in sight", empty[i], name);
     }
+    g_autofree char *accounts = g_strdup_printf("/proc/%d/root/etc/passwd", pid);
+    g_autofree char *drivers = g_strdup_printf("/proc/%d/root/etc/OpenCL/vendors", pid);
+    assert_false(g_file_test(accounts, G_FILE_TEST_EXISTS));
+    assert_int_equal(g_file_test(drivers, G_FILE_TEST_IS_DIR),
+                     g_file_test("/etc/OpenCL/vendors", G_FILE_TEST_IS_DIR));
     for (gsize i = 0; lines[i] != NULL && *lines[i] != '\0'; i++) {
         g_auto(GStrv) fields = g_strsplit(lines[i], " ", 7); /* proc(5): 4 is where, 5 is how */
         gboolean writable = g_str_has_prefix(fields[5], "rw");
