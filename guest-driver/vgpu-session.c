@@ -178,7 +178,7 @@ static int vgpu_session_prepare(struct vgpu_queue *queue)
 {
     struct vgpu *vgpu = queue->vgpu;
     bool ending, worker;
-    int token, error, attempts = VGPU_ANSWER_ATTEMPTS;
+    int token, error;
 
     if (!vgpu_enter(vgpu, &token))
         return -ENODEV;
@@ -193,12 +193,10 @@ static int vgpu_session_prepare(struct vgpu_queue *queue)
     if (!worker)
         return -ENODEV;
     if (ending) {
-        /* Until it answers, the worker may write where the former owner asked it to. */
-        do {
-            error = vgpu_session_await(queue, 0);
-        } while (error == -ETIMEDOUT && --attempts > 0);
-        if (error)
-            return error == -ETIMEDOUT ? -EIO : error;
+        /* One that does not answer in time gets the new number nevertheless. */
+        error = vgpu_session_await(queue, 0);
+        if (error == -ERESTARTSYS)
+            return error;
     }
 
     if (!vgpu_enter(vgpu, &token))
