@@ -93,7 +93,7 @@ typedef uint64_t VgpuTicket;
  * Opens a context. @device is a file ("/dev/vgpu0"), a number ("0": /dev/vgpu0), "registers" for
  * protocol 1.0 on the first device or a PCI address ("0000:01:00.0") for it on another. NULL: what
  * VGPU_DEVICE in the environment names, else the first file with a free queue, else, without a
- * file, protocol 1.0.
+ * file, protocol 1.0. Waits up to 5 seconds for a worker that is just being started.
  */
 int vgpu_open(VgpuContext **context, const char *device);
 

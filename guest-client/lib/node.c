@@ -15,6 +15,11 @@
 
 #define MAX_DEVICES 16 /* more than a VM has PCI slots for, in practice */
 
+/* A worker that has just been started, with its VM or after the former one's end, is opening its
+ * device: it gets five seconds. */
+#define WORKER_LOOKS       50
+#define WORKER_INTERVAL_MS 100
+
 static int fail_open(const char *path, int error)
 {
     switch (error) {
@@ -100,6 +105,10 @@ int vgpu_node_open(VgpuNode *node, const char *path)
     memset(node, 0, sizeof(*node));
     node->fd = -1;
     int code = path != NULL ? open_file(node, path) : open_first(node);
+    for (int i = 0; code == VGPU_E_UNAVAILABLE && i < WORKER_LOOKS; i++) {
+        poll(NULL, 0, WORKER_INTERVAL_MS);
+        code = path != NULL ? open_file(node, path) : open_first(node);
+    }
     if (code == VGPU_OK)
         code = map(node);
     if (code != VGPU_OK)

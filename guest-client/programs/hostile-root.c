@@ -124,10 +124,14 @@ static bool compute_by_hand(const Device *device, uint32_t queue, uint32_t sessi
         .opcode = VGPU_CMD_NOP, .flags = VGPU_COMMAND_ANSWER, .tag = 7};
     struct vgpu_completion completion = {0};
 
-    atomic_store(VGPU_RING_GUEST_WORD(slot, session), 0);
-    ring(device, queue);
-    if (!await_word(VGPU_RING_HOST_WORD(slot, session), 0))
-        return false;
+    /* A number of its own first: the worker answers changes, and may have seen a 0 before. */
+    const uint32_t steps[] = {session + VGPU_QUEUE_MAX, 0};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        atomic_store(VGPU_RING_GUEST_WORD(slot, session), steps[i]);
+        ring(device, queue);
+        if (!await_word(VGPU_RING_HOST_WORD(slot, session), steps[i]))
+            return false;
+    }
     memset(slot, 0, VGPU_QUEUE_PAGE);
     atomic_store(VGPU_RING_GUEST_WORD(slot, session), session);
     ring(device, queue);
