@@ -35,9 +35,12 @@ struct VgpuDaemon {
     VgpuDBusService *dbus;
 };
 
-static VgpuRate limit_of(const VgpuConfig *config)
+static VgpuLimits limits_of(const VgpuConfig *config)
 {
-    return (VgpuRate){config->requests_per_second, config->burst};
+    VgpuLimits limits;
+
+    memcpy(limits.value, config->limits, sizeof(limits.value));
+    return limits;
 }
 
 /* A place may have become free: VMs that run without one get it, the highest priority first. */
@@ -58,7 +61,7 @@ static void place_waiting(VgpuDaemon *self)
                 continue;
             g_message("domain '%s': served from now on, a place in pool %c is free", session->name,
                       session->pool);
-            vgpu_vm_change(vm, session->pool, session->priority, session->wish, member);
+            vgpu_vm_change(vm, session->pool, session->priority, &session->wish, member);
         }
     }
 }
@@ -118,8 +121,8 @@ static VgpuVm *begin_session(VgpuDaemon *self, const VgpuDomain *domain, const V
         return NULL;
     }
 
-    VgpuVm *vm =
-        vgpu_vm_new(session, self->settings, path, limit_of(config), &handlers, self, error);
+    const VgpuLimits limits = limits_of(config);
+    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &limits, &handlers, self, error);
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);
@@ -274,16 +277,16 @@ static void on_running(const VgpuDomain *live, gpointer data)
         return;
 
     const VgpuSession *session = vgpu_vm_session(vm);
-    const VgpuRate limit = limit_of(config);
+    const VgpuLimits limits = limits_of(config);
     if (session->pool == config->pool && session->priority == config->priority &&
-        session->wish.per_second == limit.per_second && session->wish.burst == limit.burst)
+        vgpu_limits_equal(&session->wish, &limits))
         return;
-    g_message("domain '%s': now pool %c, priority %s, %u requests/s, burst %u (0: as the pool)",
-              live->name, config->pool, vgpu_priority_name(config->priority), limit.per_second,
-              limit.burst);
+    g_autofree char *text = vgpu_limits_format(&limits);
+    g_message("domain '%s': now pool %c, priority %s, limits of its own: %s", live->name,
+              config->pool, vgpu_priority_name(config->priority), text);
     VgpuMember *member =
         session->pool != config->pool ? place_running(self, live, config->pool) : NULL;
-    vgpu_vm_change(vm, config->pool, config->priority, limit, member);
+    vgpu_vm_change(vm, config->pool, config->priority, &limits, member);
     place_waiting(self);
 }
 

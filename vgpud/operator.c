@@ -22,8 +22,7 @@ static void set_element(const char *domain, const VgpuWish *wish, VgpuActionDone
     if (wish != NULL) {
         config.pool = wish->pool;
         config.priority = wish->priority;
-        config.requests_per_second = wish->limit.per_second;
-        config.burst = wish->limit.burst;
+        memcpy(config.limits, wish->limits.value, sizeof(config.limits));
     }
     vgpu_host_set_element(self->host, domain, wish != NULL ? &config : NULL, done, data);
 }

@@ -21,18 +21,15 @@ VgpuConfig *vgpu_config_copy(const VgpuConfig *config)
 
 char *vgpu_config_format(const VgpuConfig *config)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GString) limits = g_string_new(NULL);
 
-    g_string_printf(text, "<vgpu pool=\"%c\" priority=\"%s\"", config->pool,
-                    vgpu_priority_name(config->priority));
-    if (config->requests_per_second == 0 && config->burst == 0)
-        return g_strconcat(text->str, "/>", NULL);
-    g_string_append(text, "><limits");
-    if (config->requests_per_second != 0)
-        g_string_append_printf(text, " requests-per-second=\"%u\"", config->requests_per_second);
-    if (config->burst != 0)
-        g_string_append_printf(text, " burst=\"%u\"", config->burst);
-    return g_strconcat(text->str, "/></vgpu>", NULL);
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        if (config->limits[i] != 0)
+            g_string_append_printf(limits, " %s=\"%u\"", vgpu_limit_info(i)->name,
+                                   config->limits[i]);
+    return g_strdup_printf("<vgpu pool=\"%c\" priority=\"%s\"%s%s%s", config->pool,
+                           vgpu_priority_name(config->priority), limits->len > 0 ? "><limits" : "",
+                           limits->str, limits->len > 0 ? "/></vgpu>" : "/>");
 }
 
 gboolean vgpu_config_equal(const VgpuConfig *a, const VgpuConfig *b)
@@ -40,7 +37,7 @@ gboolean vgpu_config_equal(const VgpuConfig *a, const VgpuConfig *b)
     if (a == NULL || b == NULL)
         return a == b;
     return a->pool == b->pool && a->priority == b->priority &&
-           a->requests_per_second == b->requests_per_second && a->burst == b->burst;
+           memcmp(a->limits, b->limits, sizeof(a->limits)) == 0;
 }
 
 gboolean vgpu_config_parse_priority(const char *word, enum vgpu_priority *priority)
@@ -125,19 +122,24 @@ static gboolean read_number(const VgpuDocument *document, const xmlNode *element
 static gboolean read_limits(const VgpuDocument *document, const xmlNode *element,
                             VgpuConfig *config, GError **error)
 {
-    static const char *const allowed[] = {"requests-per-second", "burst", NULL};
+    const char *allowed[VGPU_LIMIT_COUNT + 1] = {NULL};
 
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        allowed[i] = vgpu_limit_info(i)->name;
     for (xmlNode *node = element->children; node != NULL; node = node->next) {
         if (!is_nothing(node)) {
             blame_content(document, element, node, "it must be empty", error);
             return FALSE;
         }
     }
-    return check_attributes(document, element, allowed, "'requests-per-second' and 'burst'",
-                            error) &&
-           read_number(document, element, allowed[0], VGPU_CONFIG_MAX_RATE,
-                       &config->requests_per_second, error) &&
-           read_number(document, element, allowed[1], VGPU_CONFIG_MAX_BURST, &config->burst, error);
+    g_autofree char *list = g_strjoinv(", ", (char **)allowed);
+    if (!check_attributes(document, element, allowed, list, error))
+        return FALSE;
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        if (!read_number(document, element, allowed[i], vgpu_limit_info(i)->most,
+                         &config->limits[i], error))
+            return FALSE;
+    return TRUE;
 }
 
 /* Inside the element there may be <limits>, once. */

@@ -5,19 +5,14 @@
 
 #include <glib.h>
 
+#include "vgpu-limits.h"
 #include "vgpu-registers.h"
 #include "vgpu-xml-error.h"
 
-/* More than a guest can send; the same bounds as in a pool's file, vgpud.conf(5). */
-#define VGPU_CONFIG_MAX_RATE  10000000u
-#define VGPU_CONFIG_MAX_BURST 1000000u
-
 typedef struct {
-    char pool;                   /* 'A'..'Z' */
-    enum vgpu_priority priority; /* VGPU_PRIORITY_MEDIUM when the element names none */
-    /* <limits>, within those of the pool; 0: not given. */
-    guint32 requests_per_second; /* at most VGPU_CONFIG_MAX_RATE */
-    guint32 burst;               /* requests that may come at once, at most VGPU_CONFIG_MAX_BURST */
+    char pool;                        /* 'A'..'Z' */
+    enum vgpu_priority priority;      /* VGPU_PRIORITY_MEDIUM when the element names none */
+    guint32 limits[VGPU_LIMIT_COUNT]; /* <limits>, within those of the pool; 0: not given */
 } VgpuConfig;
 
 void vgpu_config_free(VgpuConfig *config);

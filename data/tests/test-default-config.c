@@ -108,7 +108,7 @@ static void test_pools(void **state G_GNUC_UNUSED)
     for (char letter = 'A'; letter <= 'B'; letter++) {
         const VgpuPool *pool = vgpu_pools_get(pools, letter);
         const VgpuMember *member = pool->members->pdata[0];
-        assert_int_equal(pool->rate.per_second, 0);
+        assert_int_equal(pool->limits.ceiling.value[VGPU_LIMIT_RATE], 0);
         assert_int_equal(pool->members->len, 1);
         assert_string_equal(member->backend, "opencl");
         assert_string_equal(member->device, "");

@@ -7,14 +7,14 @@
 
 #include <glib.h>
 
-#include "limiter.h"
+#include "vm-limits.h"
 #include "vgpu-registers.h"
 
 /* What a domain's element is to say. */
 typedef struct {
     char pool; /* 'A'..'Z', and there is such a pool */
     enum vgpu_priority priority;
-    VgpuRate limit; /* 0: as the pool */
+    VgpuLimits limits; /* 0: as the pool */
 } VgpuWish;
 
 /* It is done, or @error says why not. Comes once for each action, in the default main context. */

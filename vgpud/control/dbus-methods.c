@@ -147,19 +147,19 @@ static gboolean read_wish(const VgpuModel *model, GVariant *dict, VgpuWish *wish
         gboolean is_text = g_variant_is_of_type(value, G_VARIANT_TYPE_STRING);
         gboolean is_number = g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32);
         gboolean good = FALSE;
+        enum vgpu_limit limit;
 
         if (is_text && g_str_equal(key, "pool"))
             good = read_pool(model, g_variant_get_string(value, NULL), &wish->pool, error);
         else if (is_text && g_str_equal(key, "priority"))
             good = read_priority(g_variant_get_string(value, NULL), &wish->priority, error);
-        else if (is_number && g_str_equal(key, "requests-per-second"))
-            good = read_number(key, value, VGPU_POOL_MAX_RATE, &wish->limit.per_second, error);
-        else if (is_number && g_str_equal(key, "burst"))
-            good = read_number(key, value, VGPU_POOL_MAX_BURST, &wish->limit.burst, error);
+        else if (is_number && vgpu_limits_by_name(key, &limit))
+            good = read_number(key, value, vgpu_limit_info(limit)->most, &wish->limits.value[limit],
+                               error);
         else
             g_set_error(error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
-                        "\"%s\" is not one of pool and priority (strings), requests-per-second and "
-                        "burst (unsigned numbers)",
+                        "\"%s\" is not one of pool and priority (strings), and the limits "
+                        "(unsigned numbers; vgpuctl(1) has their names)",
                         key);
         if (!good)
             return FALSE;
@@ -183,7 +183,7 @@ static void set_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVa
     const VgpuSession *session = find(self, invocation, which);
     if (session == NULL)
         return;
-    VgpuWish wish = {.pool = session->pool, .priority = session->priority, .limit = session->wish};
+    VgpuWish wish = {.pool = session->pool, .priority = session->priority, .limits = session->wish};
     if (g_variant_n_children(changes) == 0)
         g_dbus_method_invocation_return_error_literal(
             invocation, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "nothing is to be changed");

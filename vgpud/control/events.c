@@ -9,7 +9,7 @@ typedef struct {
     guint64 faults;
     char pool;
     enum vgpu_priority priority;
-    VgpuRate rate;
+    VgpuLimits limits;
     const VgpuMember *member; /* only compared */
 } Seen;
 
@@ -79,7 +79,7 @@ static Seen see(const VgpuSession *session)
         .faults = session->faults.total,
         .pool = session->pool,
         .priority = session->priority,
-        .rate = session->rate,
+        .limits = session->limits,
         .member = session->member,
     };
 }
@@ -95,8 +95,7 @@ static void compare(VgpuEvents *events, const VgpuSession *session, Seen *before
     for (guint64 i = was.faults; i < session->faults.total; i++)
         emit(events, session, "worker-died");
     if (was.pool != session->pool || was.priority != session->priority ||
-        was.rate.per_second != session->rate.per_second || was.rate.burst != session->rate.burst ||
-        was.member != session->member)
+        !vgpu_limits_equal(&was.limits, &session->limits) || was.member != session->member)
         emit(events, session, "changed");
     if (kind != NULL)
         emit(events, session, kind);

@@ -28,6 +28,15 @@ static void put_count(GVariantBuilder *dict, const char *key, guint64 value)
     put(dict, key, g_variant_new_uint64(value));
 }
 
+/* Each limit under its name; 0: there is none. */
+static void put_limits(GVariantBuilder *dict, const char *prefix, const VgpuLimits *limits)
+{
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++) {
+        g_autofree char *key = g_strconcat(prefix, vgpu_limit_info(i)->name, NULL);
+        put_uint(dict, key, limits->value[i]);
+    }
+}
+
 /* How many VMs are in each state, also in those that none is in. */
 static GVariant *count_states(GPtrArray *sessions)
 {
@@ -110,8 +119,9 @@ static GVariant *pool_dict(GPtrArray *sessions, const VgpuPool *pool)
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
     put_string(&dict, "name", letter);
     put_string(&dict, "description", pool->description);
-    put_uint(&dict, "requests-per-second", pool->rate.per_second);
-    put_uint(&dict, "burst", pool->rate.burst);
+    put_limits(&dict, "", &pool->limits.ceiling);
+    put_limits(&dict, "default-", &pool->limits.standard);
+    put_string(&dict, "over-quota", pool->limits.waits ? "wait" : "error");
     put_uint(&dict, "used", vgpu_pool_used(pool));
     put(&dict, "members", g_variant_builder_end(&members));
     return g_variant_builder_end(&dict);
@@ -194,8 +204,7 @@ static void put_session(GVariantBuilder *dict, const VgpuSession *session)
     put_string(dict, "pool", pool);
     put_string(dict, "member", session->member == NULL ? NULL : session->member->name);
     put_string(dict, "priority", vgpu_priority_name(session->priority));
-    put_uint(dict, "requests-per-second", session->rate.per_second);
-    put_uint(dict, "burst", session->rate.burst);
+    put_limits(dict, "", &session->limits);
     put_string(dict, "state", vgpu_session_state_name(session->state));
     put_uint(dict, "qemu-pid", (guint)session->qemu_pid);
     put_uint(dict, "worker-pid", (guint)session->worker_pid);

@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "limiter.h"
 
-static guint less_of(guint wish, guint ceiling, gboolean has_ceiling)
-{
-    if (wish == 0)
-        return ceiling;
-    return has_ceiling ? MIN(wish, ceiling) : wish;
-}
-
-VgpuRate vgpu_rate_within(VgpuRate wish, VgpuRate ceiling)
-{
-    const gboolean has_ceiling = ceiling.per_second != 0;
-
-    return (VgpuRate){
-        .per_second = less_of(wish.per_second, ceiling.per_second, has_ceiling),
-        .burst = less_of(wish.burst, MAX(1, ceiling.burst), has_ceiling),
-    };
-}
-
 /*
  * The bucket is kept as one time instead of a count (the generic cell rate algorithm): no rounding,
  * no refill to be computed.

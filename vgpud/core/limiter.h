@@ -12,13 +12,6 @@ typedef struct {
     guint burst;      /* requests that may come at once, at least 1; 0 is taken as 1 */
 } VgpuRate;
 
-/*
- * vgpu_rate_within:
- * What holds for a VM that asks for @wish in a pool that allows @ceiling: each number of the wish
- * that is not 0, but never more than the ceiling's.
- */
-VgpuRate vgpu_rate_within(VgpuRate wish, VgpuRate ceiling);
-
 typedef struct {
     guint64 interval_ns; /* between two requests at the full rate; 0: no limit */
     guint64 depth_ns;    /* how far the full rate may be run ahead of */

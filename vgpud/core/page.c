@@ -105,7 +105,33 @@ char *vgpu_page_get_text(const char field[VGPU_PAGE_TEXT_BYTES])
     return one_valid_line(copy, strnlen(copy, sizeof(copy)));
 }
 
-void vgpu_page_set_rate(VgpuPage *page, VgpuRate rate)
+void vgpu_page_set_limits(VgpuPage *page, const VgpuLimits *limits, gboolean waits)
 {
-    atomic_store(&page->rate, (guint64)rate.per_second << 32 | rate.burst);
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        atomic_store_explicit(&page->limits[i], limits->value[i], memory_order_relaxed);
+    atomic_store_explicit(&page->limits_wait, waits ? 1 : 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&page->limits_serial, 1, memory_order_release);
+}
+
+gboolean vgpu_page_get_limits(const VgpuPage *page, guint32 *serial, VgpuLimits *limits,
+                              gboolean *waits)
+{
+    const guint32 now = atomic_load_explicit(&page->limits_serial, memory_order_acquire);
+
+    if (now == *serial)
+        return FALSE;
+    *serial = now;
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        limits->value[i] = atomic_load_explicit(&page->limits[i], memory_order_relaxed);
+    *waits = atomic_load_explicit(&page->limits_wait, memory_order_relaxed) != 0;
+    return TRUE;
+}
+
+guint vgpu_page_wait_bucket(guint64 wait_ns)
+{
+    guint bucket = 0;
+
+    while (bucket < VGPU_PAGE_WAITS - 1 && wait_ns > G_GUINT64_CONSTANT(1000) << bucket)
+        bucket++;
+    return bucket;
 }

@@ -12,11 +12,18 @@
 #include <glib.h>
 #include <stdatomic.h>
 
-#include "limiter.h"
+#include "vm-limits.h"
+#include "quota.h"
 #include "vgpu-message.h"
 
-#define VGPU_PAGE_VERSION    2u
+#define VGPU_PAGE_VERSION    3u
 #define VGPU_PAGE_TEXT_BYTES 256 /* a device name or a one-line error, NUL included */
+
+/*
+ * Bucket i of the waits has those of up to 2^i microseconds, the last one all others: from 1 us,
+ * less than any wake-up takes, to 8 s, beyond a request's deadline of 5 s.
+ */
+#define VGPU_PAGE_WAITS 25u
 
 typedef enum {
     VGPU_PAGE_STARTING = 0, /* the worker opens its backend */
@@ -25,8 +32,14 @@ typedef enum {
 } VgpuPageState;
 
 typedef struct {
-    guint32 version;      /* VGPU_PAGE_VERSION, written by vgpud */
-    _Atomic guint64 rate; /* the VM's, written by vgpud, also while the worker serves */
+    guint32 version; /* VGPU_PAGE_VERSION, written by vgpud */
+
+    /* The VM's limits, written by vgpud, also while the worker serves: when the serial is another
+     * one, the numbers are. vgpu_page_set_limits(), vgpu_page_get_limits(). */
+    _Atomic guint32 limits_serial;
+    _Atomic guint32 limits[VGPU_LIMIT_COUNT];
+    _Atomic guint32 limits_wait; /* VgpuLimitRules.waits */
+
     _Atomic guint32 state;
     char device_name[VGPU_PAGE_TEXT_BYTES];   /* written before state says READY */
     char failure[VGPU_PAGE_TEXT_BYTES];       /* written before state says FAILED */
@@ -37,6 +50,12 @@ typedef struct {
     _Atomic guint64 device_ns;                /* time on the backend, nanoseconds */
     _Atomic guint64 service_ns; /* from a request's arrival to its answer, nanoseconds */
     _Atomic gint64 last_us;     /* CLOCK_REALTIME of the last answer, microseconds */
+    _Atomic guint64 used[VGPU_QUOTA_COUNT]; /* what the VM holds now; a new worker begins at 0 */
+
+    /* Requests that had to wait before they could begin, by how long: vgpu_page_wait_bucket().
+     * Those that did not wait are in none. */
+    _Atomic guint64 waits[VGPU_PAGE_WAITS];
+    _Atomic guint64 wait_ns; /* the sum of their waits, nanoseconds */
 } VgpuPage;
 
 /*
@@ -62,10 +81,16 @@ void vgpu_page_set_text(char field[VGPU_PAGE_TEXT_BYTES], const char *text);
 /* A checked copy of a field that another process may be writing: always valid UTF-8, one line. */
 char *vgpu_page_get_text(const char field[VGPU_PAGE_TEXT_BYTES]);
 
-/* The VM's limit, as one word: a reader never sees half of a change. */
-void vgpu_page_set_rate(VgpuPage *page, VgpuRate rate);
+/* The VM's limits; @waits: what comes too fast waits, else it is an error. */
+void vgpu_page_set_limits(VgpuPage *page, const VgpuLimits *limits, gboolean waits);
 
-static inline VgpuRate vgpu_page_rate(guint64 word)
-{
-    return (VgpuRate){(guint)(word >> 32), (guint)word};
-}
+/*
+ * vgpu_page_get_limits:
+ * The limits, when they are others than those of @serial, which is updated; 0 at first. A reader
+ * that meets a change half way finds another serial the next time. FALSE: nothing has changed.
+ */
+gboolean vgpu_page_get_limits(const VgpuPage *page, guint32 *serial, VgpuLimits *limits,
+                              gboolean *waits);
+
+/* The bucket of a wait. */
+guint vgpu_page_wait_bucket(guint64 wait_ns);

@@ -45,17 +45,16 @@ void vgpu_pools_free(VgpuPools *pools)
 
 static gboolean read_pool(const VgpuKeyFile *file, VgpuPool *pool, GError **error)
 {
-    static const char *const known[] = {"name", "description", "requests-per-second", "burst",
-                                        NULL};
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_autofree char *name = NULL;
 
-    if (!vgpu_key_file_check(file, POOL_GROUP, known, error) ||
+    g_strv_builder_add_many(builder, "name", "description", NULL);
+    vgpu_limit_rules_add_keys(builder);
+    g_auto(GStrv) known = g_strv_builder_end(builder);
+    if (!vgpu_key_file_check(file, POOL_GROUP, (const char *const *)known, error) ||
         !vgpu_key_file_string(file, POOL_GROUP, "name", &name, error) ||
         !vgpu_key_file_string(file, POOL_GROUP, "description", &pool->description, error) ||
-        !vgpu_key_file_number(file, POOL_GROUP, "requests-per-second", 0, VGPU_POOL_MAX_RATE,
-                              &pool->rate.per_second, error) ||
-        !vgpu_key_file_number(file, POOL_GROUP, "burst", 0, VGPU_POOL_MAX_BURST, &pool->rate.burst,
-                              error))
+        !vgpu_limit_rules_read(file, POOL_GROUP, &pool->limits, error))
         return FALSE;
     if (name == NULL)
         return vgpu_key_file_fail(file, error, POOL_GROUP, NULL, "name=LETTER is missing");

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "limiter.h"
+#include "vm-limits.h"
 
 #define VGPU_POOL_ERROR (vgpu_pool_error_quark())
 GQuark vgpu_pool_error_quark(void);
@@ -23,16 +23,11 @@ typedef struct {
     guint used;    /* VMs placed on it now */
 } VgpuMember;
 
-/* Far more than a worker can serve: a larger number is a slip. Also the element's, vgpu-config.h.
- */
-#define VGPU_POOL_MAX_RATE  10000000u
-#define VGPU_POOL_MAX_BURST 1000000u
-
 typedef struct {
     char letter; /* 'A'..'Z' */
     char *description;
-    VgpuRate rate;      /* of each VM, at most */
-    GPtrArray *members; /* of VgpuMember, in the file's order; never empty */
+    VgpuLimitRules limits; /* of each VM */
+    GPtrArray *members;    /* of VgpuMember, in the file's order; never empty */
 } VgpuPool;
 
 typedef struct {

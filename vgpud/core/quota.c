@@ -10,9 +10,10 @@ void vgpu_quota_init(VgpuQuota *quota, VgpuCharge limits)
 
 gboolean vgpu_quota_fits(const VgpuQuota *quota, VgpuCharge charge)
 {
-    /* What is used is never above the limit, so the difference cannot wrap. */
+    /* Above a limit that has been lowered nothing more of that kind fits, but of others it may. */
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
-        if (charge.amount[i] > quota->limit[i] - quota->used[i])
+        if (charge.amount[i] != 0 && (quota->used[i] > quota->limit[i] ||
+                                      charge.amount[i] > quota->limit[i] - quota->used[i]))
             return FALSE;
     return TRUE;
 }

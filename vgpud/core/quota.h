@@ -12,6 +12,7 @@ typedef enum {
     VGPU_QUOTA_PROGRAMS,    /* bytes of the sources and binaries that programs were made from */
     VGPU_QUOTA_HANDLES,     /* objects that guests have minted handles for */
     VGPU_QUOTA_OUTSTANDING, /* commands given to the device that have not ended */
+    VGPU_QUOTA_SHARED,      /* bytes of shared memory, of queues that somebody has open */
     VGPU_QUOTA_COUNT,
 } VgpuQuotaKind;
 
@@ -22,7 +23,7 @@ typedef struct {
 
 typedef struct {
     guint64 limit[VGPU_QUOTA_COUNT]; /* 0: none may be held */
-    guint64 used[VGPU_QUOTA_COUNT];  /* never above the limit */
+    guint64 used[VGPU_QUOTA_COUNT];  /* above the limit only where that has been lowered */
 } VgpuQuota;
 
 /* VGPU_QUOTA_UNLIMITED as a limit: there is none. */

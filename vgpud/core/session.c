@@ -44,11 +44,11 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
     return session;
 }
 
-void vgpu_session_limit(VgpuSession *session, VgpuRate wish, const VgpuPool *pool)
+void vgpu_session_limit(VgpuSession *session, const VgpuLimits *wish, const VgpuPool *pool)
 {
-    session->wish = wish;
-    session->rate = vgpu_rate_within(wish, pool != NULL ? pool->rate : (VgpuRate){0});
-    vgpu_page_set_rate(session->page, session->rate);
+    session->wish = *wish;
+    session->limits = vgpu_limits_within(wish, pool != NULL ? &pool->limits : NULL);
+    vgpu_page_set_limits(session->page, &session->limits, pool != NULL && pool->limits.waits);
 }
 
 VgpuSession *vgpu_session_ref(VgpuSession *session)

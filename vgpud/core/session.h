@@ -37,8 +37,8 @@ typedef struct {
     guint32 vm_id;          /* 1..VGPU_VM_ID_MAX */
     char pool;
     enum vgpu_priority priority;
-    VgpuRate wish;          /* the limit of the domain's own element; zeros: none */
-    VgpuRate rate;          /* what holds within its pool; only vgpu_session_limit() writes it */
+    VgpuLimits wish;        /* the limits of the domain's own element; zeros: none */
+    VgpuLimits limits;      /* what holds within its pool; only vgpu_session_limit() writes it */
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */
     VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL: none, or given back */
     VgpuFaults faults;      /* deaths of its workers */
@@ -60,10 +60,10 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
 
 /*
  * vgpu_session_limit:
- * Sets the limit that the domain asks for, and tells its worker, now or to come, what holds in
+ * Sets the limits that the domain asks for, and tells its worker, now or to come, what holds in
  * @pool; NULL: its pool is not there.
  */
-void vgpu_session_limit(VgpuSession *session, VgpuRate wish, const VgpuPool *pool);
+void vgpu_session_limit(VgpuSession *session, const VgpuLimits *wish, const VgpuPool *pool);
 
 VgpuSession *vgpu_session_ref(VgpuSession *session);
 void vgpu_session_unref(VgpuSession *session);

@@ -225,7 +225,7 @@ static enum vgpu_error start_worker(VgpuLegacyVm *self)
     session->member = vgpu_pools_place(self->settings->pools, session->pool, NULL);
     if (session->member == NULL)
         return VGPU_ERROR_QUEUE_FULL;
-    vgpu_session_limit(session, (VgpuRate){0},
+    vgpu_session_limit(session, &session->wish,
                        vgpu_pools_get(self->settings->pools, session->pool));
     /* Until it says otherwise: the page was that of the worker before, too. */
     atomic_store(&session->page->state, VGPU_PAGE_STARTING);

@@ -196,7 +196,7 @@ static void on_link_closed(const char *reason, gpointer data)
     drop_link(self);
 }
 
-void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, VgpuRate limit,
+void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, const VgpuLimits *limits,
                     VgpuMember *member)
 {
     VgpuSession *session = self->session;
@@ -211,7 +211,7 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, VgpuRa
         session->pool = pool;
         session->member = member;
     }
-    vgpu_session_limit(session, limit, vgpu_pools_get(self->settings->pools, pool));
+    vgpu_session_limit(session, limits, vgpu_pools_get(self->settings->pools, pool));
     vgpu_session_changed(session);
     announce(self);
     start_worker(self);
@@ -271,7 +271,7 @@ static void on_connection(int fd, gpointer data)
 }
 
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    VgpuRate limit, const VgpuVmHandlers *handlers, gpointer user_data,
+                    const VgpuLimits *limits, const VgpuVmHandlers *handlers, gpointer user_data,
                     GError **error)
 {
     VgpuVm *self = g_new0(VgpuVm, 1);
@@ -282,7 +282,7 @@ VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const ch
     self->handlers = handlers;
     self->user_data = user_data;
     self->qemu_pidfd = -1;
-    vgpu_session_limit(session, limit, vgpu_pools_get(settings->pools, session->pool));
+    vgpu_session_limit(session, limits, vgpu_pools_get(settings->pools, session->pool));
     vgpu_limiter_init(&self->refusals, (VgpuRate){1, 5});
     vgpu_faults_init(&session->faults, settings->fault_budget,
                      (gint64)settings->fault_window_s * G_USEC_PER_SEC);

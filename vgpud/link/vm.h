@@ -29,12 +29,12 @@ typedef struct {
 
 /*
  * vgpu_vm_new:
- * Binds the session's socket at @socket_path. @limit is what the domain asks for itself. Keeps a
- * reference of @session; @settings and
- * @handlers must stay valid. Returns NULL with @error set; the session is then ENDED.
+ * Binds the session's socket at @socket_path. @limits is what the domain asks for itself. Keeps
+ * a reference of @session; @settings and @handlers must stay valid. Returns NULL with @error set;
+ * the session is then ENDED.
  */
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    VgpuRate limit, const VgpuVmHandlers *handlers, gpointer user_data,
+                    const VgpuLimits *limits, const VgpuVmHandlers *handlers, gpointer user_data,
                     GError **error);
 
 /*
@@ -55,12 +55,12 @@ VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
 
 /*
  * vgpu_vm_change:
- * Gives a running VM another priority, pool or limit, and shows the first two to its guest. In
+ * Gives a running VM another priority, pool or limits, and shows the first two to its guest. In
  * another pool it takes @member, which vgpu_pools_place() gave (NULL: there was no place), and a
  * new worker; a request that is under way ends with an error. In the same pool @member is NULL, or
  * the place of a VM that had none.
  */
-void vgpu_vm_change(VgpuVm *vm, char pool, enum vgpu_priority priority, VgpuRate limit,
+void vgpu_vm_change(VgpuVm *vm, char pool, enum vgpu_priority priority, const VgpuLimits *limits,
                     VgpuMember *member);
 
 /* Ends the session: worker killed, connection closed, socket unlinked, place given back. */

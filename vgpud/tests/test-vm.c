@@ -124,8 +124,8 @@ static void begin(Fixture *fixture, const char *backend, const char *device, con
     VgpuMember *member = vgpu_pools_place(fixture->settings->pools, 'A', &error);
     fixture->session = vgpu_session_new(UUID, "web", 7, 'A', VGPU_PRIORITY_HIGH, member, &error);
     assert_non_null(fixture->session);
-    fixture->vm = vgpu_vm_new(fixture->session, fixture->settings, socket, (VgpuRate){0}, &handlers,
-                              fixture, &error);
+    fixture->vm = vgpu_vm_new(fixture->session, fixture->settings, socket, &(VgpuLimits){{0}},
+                              &handlers, fixture, &error);
     assert_non_null(fixture->vm);
 }
 
@@ -414,7 +414,7 @@ static void test_a_live_change_of_priority(void **state)
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_channel(fixture);
     pid_t worker = fixture->session->worker_pid;
-    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_LOW, (VgpuRate){0}, NULL);
+    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_LOW, &(VgpuLimits){{0}}, NULL);
     struct vgpu_link_message message = next_message(fixture);
     assert_int_equal(message.state.priority, VGPU_PRIORITY_LOW);
     assert_int_equal(fixture->session->worker_pid, worker);
@@ -431,12 +431,12 @@ static void test_a_live_limit(void **state)
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_channel(fixture);
     expect_sum(fixture);
-    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_HIGH, (VgpuRate){1, 1}, NULL);
+    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_HIGH, &(VgpuLimits){{1, 1}}, NULL);
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_sum(fixture);
     send_add(fixture, 1, 1);
     assert_int_equal(receive_answer(fixture, &sum), VGPU_ERROR_RATE_LIMITED);
-    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_HIGH, (VgpuRate){0}, NULL);
+    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_HIGH, &(VgpuLimits){{0}}, NULL);
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_sum(fixture);
 }
@@ -449,13 +449,13 @@ static void test_a_pool_that_is_not_there(void **state)
     greet(fixture);
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_channel(fixture);
-    vgpu_vm_change(fixture->vm, 'Q', VGPU_PRIORITY_LOW, (VgpuRate){0}, NULL);
+    vgpu_vm_change(fixture->vm, 'Q', VGPU_PRIORITY_LOW, &(VgpuLimits){{0}}, NULL);
     expect_state(fixture, VGPU_ERROR_INVALID_POOL);
     assert_int_equal(fixture->session->worker_pid, 0);
 
     VgpuMember *member = vgpu_pools_place(fixture->settings->pools, 'A', NULL);
     assert_int_equal(member->used, 1); /* the first place was given back */
-    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_LOW, (VgpuRate){0}, member);
+    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_LOW, &(VgpuLimits){{0}}, member);
     expect_state(fixture, VGPU_ERROR_NONE);
     expect_channel(fixture);
     expect_sum(fixture);

@@ -3,21 +3,52 @@
 
 #include "deadline.h"
 
-void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge limits)
+#define MIB 20
+
+/* By VgpuQuotaKind: the limit on the page, and its unit as a shift. */
+static const struct {
+    gboolean is_limited;
+    enum vgpu_limit limit;
+    guint shift;
+} kinds[VGPU_QUOTA_COUNT] = {
+    [VGPU_QUOTA_MEMORY] = {TRUE, VGPU_LIMIT_MEMORY, MIB},
+    [VGPU_QUOTA_HANDLES] = {TRUE, VGPU_LIMIT_HANDLES, 0},
+    [VGPU_QUOTA_OUTSTANDING] = {TRUE, VGPU_LIMIT_OUTSTANDING, 0},
+    [VGPU_QUOTA_SHARED] = {TRUE, VGPU_LIMIT_SHARED_MEMORY, MIB},
+};
+
+void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge bounds)
 {
-    *gate = (VgpuGate){.page = page};
-    vgpu_quota_init(&gate->quota, limits);
+    *gate = (VgpuGate){.page = page, .bounds = bounds};
+    vgpu_quota_init(&gate->quota, bounds);
+    vgpu_gate_update(gate);
+}
+
+void vgpu_gate_update(VgpuGate *gate)
+{
+    VgpuLimits limits;
+
+    if (!vgpu_page_get_limits(gate->page, &gate->serial, &limits, &gate->waits))
+        return;
+    VgpuLimiter limiter;
+    vgpu_limiter_init(&limiter, vgpu_limits_rate(&limits));
+    /* A change of another limit is no new burst. */
+    if (limiter.interval_ns != gate->limiter.interval_ns ||
+        limiter.depth_ns != gate->limiter.depth_ns)
+        gate->limiter = limiter;
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++) {
+        const guint32 limit = kinds[i].is_limited ? limits.value[kinds[i].limit] : 0;
+
+        gate->quota.limit[i] = limit == 0
+                                   ? gate->bounds.amount[i]
+                                   : MIN((guint64)limit << kinds[i].shift, gate->bounds.amount[i]);
+    }
+    gate->bounded = limits.value[VGPU_LIMIT_OUTSTANDING] != 0;
 }
 
 gboolean vgpu_gate_pass(VgpuGate *gate)
 {
-    /* One load for each request; vgpud may change the rate at any time. */
-    const guint64 rate = atomic_load_explicit(&gate->page->rate, memory_order_relaxed);
-
-    if (rate != gate->rate) {
-        gate->rate = rate;
-        vgpu_limiter_init(&gate->limiter, vgpu_page_rate(rate));
-    }
+    vgpu_gate_update(gate);
     /* The clock is read only where there is a limit. */
     return gate->limiter.interval_ns == 0 || vgpu_limiter_take(&gate->limiter, vgpu_deadline_now());
 }

@@ -13,12 +13,23 @@
 
 typedef struct {
     const VgpuPage *page; /* borrowed */
-    guint64 rate;         /* the page's, as the limiter has it */
+    guint32 serial;       /* of the page's limits that the following has */
+    gboolean waits;       /* what comes too fast is to wait, instead of an error */
+    gboolean bounded;     /* outstanding commands are limited by the page, not only by @bounds */
     VgpuLimiter limiter;
+    VgpuCharge bounds; /* what the VM may hold at most, whatever the page says */
     VgpuQuota quota;
 } VgpuGate;
 
-void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge limits);
+/* @bounds: what the device, and this worker, can give at all. */
+void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge bounds);
+
+/*
+ * vgpu_gate_update:
+ * Takes over limits that vgpud has changed: one load when it has not. What the VM holds beyond a
+ * lower limit stays its own.
+ */
+void vgpu_gate_update(VgpuGate *gate);
 
 /* Takes one request's worth of the rate; FALSE: VGPU_RESULT_RATE_LIMITED. */
 gboolean vgpu_gate_pass(VgpuGate *gate);

@@ -127,6 +127,7 @@ static VgpuCharge limits_of(const VgpuOptions *options, const VgpuBackend *backe
             [VGPU_QUOTA_PROGRAMS] = PROGRAM_BYTES,
             [VGPU_QUOTA_HANDLES] = (guint64)options->max_handles,
             [VGPU_QUOTA_OUTSTANDING] = (guint64)options->max_outstanding,
+            [VGPU_QUOTA_SHARED] = VGPU_QUOTA_UNLIMITED,
         }};
 }
 

@@ -70,7 +70,20 @@ static const struct {
     {LIMITS("burst='5.0'"), 0, 0, "attribute 'burst' is '5.0'"},
     {LIMITS("burst='99999999999999999999'"), 0, 0, "from 1 to 1000000"},
     {LIMITS("memory='5'"), 0, 0,
-     "has an attribute 'memory'; allowed are 'requests-per-second' and 'burst'"},
+     "has an attribute 'memory'; allowed are requests-per-second, burst, device-time-percent, mem"},
+    {LIMITS("device-time-percent='25' memory-mib='512' outstanding='32' handles='1000' "
+            "shared-memory-mib='16' weight='200'"),
+     'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS("device-time-percent='100' memory-mib='1073741824' outstanding='65536' "
+            "handles='1048576' shared-memory-mib='1048576' weight='10000'"),
+     'A', VGPU_PRIORITY_MEDIUM, NULL},
+    {LIMITS("device-time-percent='101'"), 0, 0, "from 1 to 100"},
+    {LIMITS("memory-mib='1073741825'"), 0, 0, "'memory-mib' is '1073741825'"},
+    {LIMITS("outstanding='65537'"), 0, 0, "from 1 to 65536"},
+    {LIMITS("handles='1048577'"), 0, 0, "from 1 to 1048576"},
+    {LIMITS("shared-memory-mib='1048577'"), 0, 0, "from 1 to 1048576"},
+    {LIMITS("weight='10001'"), 0, 0, "from 1 to 10000"},
+    {LIMITS("weight='0'"), 0, 0, "attribute 'weight' is '0'"},
     {"<vgpu:vgpu " NS " pool='A'><vgpu:limits>5</vgpu:limits></vgpu:vgpu>", 0, 0,
      "<vgpu:limits> holds the text '5'; it must be empty"},
     {"<vgpu:vgpu " NS " pool='A'><vgpu:limits/><vgpu:limits/></vgpu:vgpu>", 0, 0,
@@ -118,8 +131,8 @@ static void test_limits(void **state)
     g_autoptr(VgpuConfig) config = NULL;
 
     assert_true(vgpu_config_from_domain_xml(xml, strlen(xml), &config, NULL));
-    assert_int_equal(config->requests_per_second, 50);
-    assert_int_equal(config->burst, 5);
+    assert_int_equal(config->limits[VGPU_LIMIT_RATE], 50);
+    assert_int_equal(config->limits[VGPU_LIMIT_BURST], 5);
 
     /* What virDomainSetMetadata() is given; it adds the namespace. */
     g_autofree char *text = vgpu_config_format(config);
@@ -127,11 +140,35 @@ static void test_limits(void **state)
                               "requests-per-second=\"50\" burst=\"5\"/></vgpu>");
     g_autoptr(VgpuConfig) other = vgpu_config_copy(config);
     assert_true(vgpu_config_equal(config, other));
-    other->burst = 0;
+    other->limits[VGPU_LIMIT_BURST] = 0;
     assert_false(vgpu_config_equal(config, other));
     g_autofree char *rate_only = vgpu_config_format(other);
     assert_string_equal(rate_only, "<vgpu pool=\"A\" priority=\"medium\"><limits "
                                    "requests-per-second=\"50\"/></vgpu>");
+}
+
+/* Every limit: what is read is what is written, and a difference in it is one. */
+static void test_each_limit(void **state)
+{
+    (void)state;
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++) {
+        const struct vgpu_limit_info *info = vgpu_limit_info(i);
+        VgpuConfig config = {.pool = 'A', .priority = VGPU_PRIORITY_HIGH};
+        const VgpuConfig without = config;
+
+        config.limits[i] = info->most;
+        assert_false(vgpu_config_equal(&config, &without));
+        g_autofree char *text = vgpu_config_format(&config);
+        g_autofree char *expected =
+            g_strdup_printf("<vgpu pool=\"A\" priority=\"high\"><limits %s=\"%u\"/></vgpu>",
+                            info->name, info->most);
+        assert_string_equal(text, expected);
+        g_autofree char *element = g_strdup_printf(LIMITS("%s='%u'"), info->name, info->most);
+        g_autofree char *xml = domain_with(element);
+        g_autoptr(VgpuConfig) read = NULL;
+        assert_true(vgpu_config_from_domain_xml(xml, strlen(xml), &read, NULL));
+        assert_int_equal(read->limits[i], info->most);
+    }
 }
 
 static void test_schema_agrees(void **state)
@@ -217,8 +254,9 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),         cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_schema_agrees), cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_misplaced),     cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_schema_agrees), cmocka_unit_test(test_each_limit),
+        cmocka_unit_test(test_absent),        cmocka_unit_test(test_misplaced),
+        cmocka_unit_test(test_equal),
     };
 
     if (argc != 2)

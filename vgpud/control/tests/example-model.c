@@ -58,9 +58,10 @@ static void set_element(const char *domain, const VgpuWish *wish, VgpuActionDone
     } else {
         g_string_append_printf(example->asked, "set %s %c %s", domain, wish->pool,
                                vgpu_priority_name(wish->priority));
-        if (wish->limit.per_second != 0 || wish->limit.burst != 0)
-            g_string_append_printf(example->asked, " %u/s burst %u", wish->limit.per_second,
-                                   wish->limit.burst);
+        if (wish->limits.value[VGPU_LIMIT_RATE] != 0 || wish->limits.value[VGPU_LIMIT_BURST] != 0)
+            g_string_append_printf(example->asked, " %u/s burst %u",
+                                   wish->limits.value[VGPU_LIMIT_RATE],
+                                   wish->limits.value[VGPU_LIMIT_BURST]);
         g_string_append_c(example->asked, '\n');
     }
     finish(example, done, data);

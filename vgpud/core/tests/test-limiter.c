@@ -64,29 +64,6 @@ static void test_burst_zero_is_one(void **state)
     assert_false(vgpu_limiter_take(&limiter, SECOND));
 }
 
-static void assert_within(VgpuRate wish, VgpuRate ceiling, guint per_second, guint burst)
-{
-    VgpuRate rate = vgpu_rate_within(wish, ceiling);
-
-    assert_int_equal(rate.per_second, per_second);
-    assert_int_equal(rate.burst, burst);
-}
-
-static void test_a_wish_within_a_ceiling(void **state)
-{
-    (void)state;
-    const VgpuRate none = {0}, pool = {100, 10};
-
-    assert_within(none, none, 0, 1);
-    assert_within(none, pool, 100, 10);
-    assert_within((VgpuRate){50, 5}, pool, 50, 5);
-    assert_within((VgpuRate){50, 0}, pool, 50, 10);
-    assert_within((VgpuRate){0, 5}, pool, 100, 5);
-    assert_within((VgpuRate){500, 50}, pool, 100, 10); /* never more than the pool's */
-    assert_within((VgpuRate){500, 50}, none, 500, 50);
-    assert_within((VgpuRate){50, 5}, (VgpuRate){100, 0}, 50, 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,7 +71,6 @@ int main(void)
         cmocka_unit_test(test_burst_then_rate),
         cmocka_unit_test(test_a_flood_gets_the_rate_and_no_more),
         cmocka_unit_test(test_burst_zero_is_one),
-        cmocka_unit_test(test_a_wish_within_a_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,17 @@ static void test_both_sides_see_one_page(void **state)
     assert_non_null(ours);
     VgpuPage *theirs = vgpu_page_map(fd, &error);
     assert_non_null(theirs);
-    vgpu_page_set_rate(ours, (VgpuRate){4000000000u, 3});
-    assert_int_equal(vgpu_page_rate(atomic_load(&theirs->rate)).per_second, 4000000000u);
-    assert_int_equal(vgpu_page_rate(atomic_load(&theirs->rate)).burst, 3);
+    const VgpuLimits limits = {{[VGPU_LIMIT_RATE] = 4000000000u, [VGPU_LIMIT_WEIGHT] = 3}};
+    VgpuLimits read = {{0}};
+    guint32 serial = 0;
+    gboolean waits = FALSE;
+
+    assert_false(vgpu_page_get_limits(theirs, &serial, &read, &waits));
+    vgpu_page_set_limits(ours, &limits, TRUE);
+    assert_true(vgpu_page_get_limits(theirs, &serial, &read, &waits));
+    assert_true(vgpu_limits_equal(&read, &limits));
+    assert_true(waits);
+    assert_false(vgpu_page_get_limits(theirs, &serial, &read, &waits));
     atomic_fetch_add(&theirs->errors[VGPU_ERROR_TIMEOUT], 3);
     assert_int_equal(atomic_load(&ours->errors[VGPU_ERROR_TIMEOUT]), 3);
     /* Sealed: the worker cannot shrink it under vgpud. */
@@ -74,6 +82,19 @@ static void test_hostile_text(void **state)
     assert_string_equal(escape, "GPU [2J");
 }
 
+static void test_buckets_of_waits(void **state)
+{
+    (void)state;
+    assert_int_equal(vgpu_page_wait_bucket(0), 0);
+    assert_int_equal(vgpu_page_wait_bucket(1000), 0);
+    assert_int_equal(vgpu_page_wait_bucket(1001), 1);
+    assert_int_equal(vgpu_page_wait_bucket(2000), 1);
+    assert_int_equal(vgpu_page_wait_bucket(2001), 2);
+    assert_int_equal(vgpu_page_wait_bucket(G_GUINT64_CONSTANT(1000) << 23), 23);
+    assert_int_equal(vgpu_page_wait_bucket((G_GUINT64_CONSTANT(1000) << 23) + 1), 24);
+    assert_int_equal(vgpu_page_wait_bucket(G_MAXUINT64), VGPU_PAGE_WAITS - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +102,7 @@ int main(void)
         cmocka_unit_test(test_a_wrong_page_is_refused),
         cmocka_unit_test(test_text_is_cut_between_characters),
         cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_buckets_of_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,8 +27,8 @@ static void test_reads_a_pool(void **state)
     VgpuPool *pool = vgpu_pools_get(pools, 'B');
     assert_non_null(pool);
     assert_string_equal(pool->description, "two cards");
-    assert_int_equal(pool->rate.per_second, 100);
-    assert_int_equal(pool->rate.burst, 10);
+    assert_int_equal(pool->limits.ceiling.value[VGPU_LIMIT_RATE], 100);
+    assert_int_equal(pool->limits.ceiling.value[VGPU_LIMIT_BURST], 10);
     assert_int_equal(pool->members->len, 2);
     VgpuMember *left = g_ptr_array_index(pool->members, 0);
     assert_string_equal(left->name, "left");

@@ -54,16 +54,19 @@ static void test_the_limit_reaches_the_page(void **state)
     (void)state;
     VgpuMember member = {.used = 1};
     g_autoptr(VgpuSession) session = make(UUID_1, "web", 1, &member);
-    const VgpuPool pool = {.rate = {100, 10}};
+    const VgpuPool pool = {.limits = {.ceiling = {{100, 10}}, .waits = TRUE}};
+    const VgpuLimits none = {{0}}, wish = {{5, 2}};
 
-    vgpu_session_limit(session, (VgpuRate){0}, &pool);
-    assert_int_equal(vgpu_page_rate(atomic_load(&session->page->rate)).per_second, 100);
-    vgpu_session_limit(session, (VgpuRate){5, 2}, &pool);
-    assert_int_equal(vgpu_page_rate(atomic_load(&session->page->rate)).per_second, 5);
-    assert_int_equal(session->rate.burst, 2);
-    assert_int_equal(session->wish.per_second, 5);
-    vgpu_session_limit(session, (VgpuRate){0}, NULL);
-    assert_int_equal(session->rate.per_second, 0);
+    vgpu_session_limit(session, &none, &pool);
+    assert_int_equal(atomic_load(&session->page->limits[VGPU_LIMIT_RATE]), 100);
+    assert_int_equal(atomic_load(&session->page->limits_wait), 1);
+    vgpu_session_limit(session, &wish, &pool);
+    assert_int_equal(atomic_load(&session->page->limits[VGPU_LIMIT_RATE]), 5);
+    assert_int_equal(session->limits.value[VGPU_LIMIT_BURST], 2);
+    assert_int_equal(session->wish.value[VGPU_LIMIT_RATE], 5);
+    vgpu_session_limit(session, &none, NULL);
+    assert_int_equal(session->limits.value[VGPU_LIMIT_RATE], 0);
+    assert_int_equal(atomic_load(&session->page->limits_wait), 0);
 }
 
 static void test_registry(void **state)

@@ -457,7 +457,7 @@ static void test_rate(void **state)
     Fixture *f = *state;
 
     OK(VGPU_CMD_BUFFER_CREATE, H(BUFFER), 64);
-    vgpu_page_set_rate(f->page, (VgpuRate){1, 2});
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{1, 2}}, FALSE);
     OK(VGPU_CMD_NOP, 0);
     OK(VGPU_CMD_NOP, 0);
     FAILS(RATE_LIMITED, VGPU_CMD_NOP, 0);
@@ -465,7 +465,7 @@ static void test_rate(void **state)
     FAILS(RATE_LIMITED, VGPU_CMD_BUFFER_CREATE, H(OTHER), 64);
     OK(VGPU_CMD_RELEASE, H(BUFFER)); /* giving back is always allowed */
     OK(VGPU_CMD_FINISH, 0);
-    vgpu_page_set_rate(f->page, (VgpuRate){0, 0});
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{0}}, FALSE);
     OK(VGPU_CMD_NOP, 0);
 }
 

@@ -225,7 +225,7 @@ static void test_rate(void **state)
     guint served = 0;
 
     process_start(&process, OPTIONS("--backend=null"));
-    vgpu_page_set_rate(process.page, (VgpuRate){1, 3});
+    vgpu_page_set_limits(process.page, &(VgpuLimits){{1, 3}}, FALSE);
     for (int i = 0; i < 40; i++)
         process_send_request(&process, VGPU_OP_NOP, 0, 0, 0);
     gint64 start_us = g_get_monotonic_time();
@@ -241,7 +241,7 @@ static void test_rate(void **state)
     assert_int_equal(process.page->errors[VGPU_ERROR_RATE_LIMITED], 40 - served);
 
     /* A change holds for the very next request. */
-    vgpu_page_set_rate(process.page, (VgpuRate){0});
+    vgpu_page_set_limits(process.page, &(VgpuLimits){{0}}, FALSE);
     for (int i = 0; i < 40; i++) {
         process_send_request(&process, VGPU_OP_NOP, 0, 0, 0);
         assert_true(process_receive(&process, &answer));
