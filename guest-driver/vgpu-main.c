@@ -55,6 +55,7 @@ static irqreturn_t vgpu_queue_interrupt(int irq, void *opaque)
 {
     struct vgpu_queue *queue = opaque;
 
+    vgpu_session_look(queue);
     wake_up_all(&queue->wait);
     return IRQ_HANDLED;
 }

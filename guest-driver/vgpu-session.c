@@ -9,8 +9,8 @@
 
 #include "vgpu.h"
 
-/* How long a worker may take to answer a new number, and how many numbers it is offered: the worker
- * may change meanwhile. */
+/* How long a worker may take to answer a number, and how many numbers it is offered: the worker may
+ * change meanwhile, and a number be lost in a reset of the device. */
 #define VGPU_ANSWER_JIFFIES  HZ
 #define VGPU_ANSWER_ATTEMPTS 5
 
@@ -32,16 +32,80 @@ static void vgpu_session_lose(struct vgpu_queue *queue)
     wake_up_all(&queue->wait);
 }
 
+/* A number that no owner can have foreseen: each could write it to the host's page, as if the
+ * worker had. state_lock is held. */
+static u32 vgpu_session_number(struct vgpu_queue *queue)
+{
+    u32 number;
+
+    do {
+        number = get_random_u32();
+    } while (number == 0 || number == queue->session);
+    queue->session = number;
+    return number;
+}
+
 /* state_lock is held. */
 static void vgpu_session_end(struct vgpu_queue *queue)
 {
     struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
 
     queue->active = false;
-    queue->ending = true;
     WRITE_ONCE(guest->lost, 1);
     virt_store_release(&guest->session, 0);
     vgpu_ring(queue);
+}
+
+/*
+ * Asks the worker to let go of the slot, which it may still write to for the former owner. That it
+ * ends a session by 0 does not show it: the owner may have written that, or any other number, to
+ * either page. So it is offered a number that is thrown away, and is done with all that was before
+ * once it has answered that. Nobody owns the queue, or maps it; state_lock is held.
+ */
+static void vgpu_session_dismiss(struct vgpu_queue *queue)
+{
+    struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
+
+    queue->active = false;
+    /* The end comes first: indices that do not fit are no session's then. And the number comes
+     * last: it has no commands. */
+    virt_store_release(&guest->session, 0);
+    virt_store_release(&guest->command_tail, 0);
+    virt_store_release(&guest->completion_head, 0);
+    queue->dismissal = vgpu_session_number(queue);
+    virt_store_release(&guest->session, queue->dismissal);
+    vgpu_ring(queue);
+}
+
+/* The worker has let go, or there is none any more. state_lock is held. */
+static void vgpu_session_dismissed(struct vgpu_queue *queue)
+{
+    queue->dismissal = 0;
+    virt_store_release(&vgpu_guest_page(queue)->session, 0);
+    vgpu_ring(queue);
+}
+
+void vgpu_session_look(struct vgpu_queue *queue)
+{
+    unsigned long flags;
+
+    if (READ_ONCE(queue->dismissal) == 0)
+        return;
+    spin_lock_irqsave(&queue->vgpu->state_lock, flags);
+    if (queue->dismissal != 0 &&
+        virt_load_acquire(&vgpu_host_page(queue)->session) == queue->dismissal)
+        vgpu_session_dismissed(queue);
+    spin_unlock_irqrestore(&queue->vgpu->state_lock, flags);
+}
+
+/* Nobody owns the queue any more. state_lock is held. */
+static void vgpu_session_release(struct vgpu_queue *queue)
+{
+    /* Without a worker the number goes, too, so that the next one does not find it. */
+    if (queue->vgpu->generation != 0)
+        vgpu_session_dismiss(queue);
+    else
+        vgpu_session_end(queue);
 }
 
 void vgpu_sessions_init(struct vgpu *vgpu)
@@ -53,17 +117,15 @@ void vgpu_sessions_init(struct vgpu *vgpu)
         struct vgpu_queue *queue = &vgpu->queues[i];
         struct vgpu_queue_guest *guest = vgpu_guest_page(queue);
 
-        queue->session = get_random_u32();
         queue->generation = vgpu->generation;
         /* Memory that nobody has had yet is zero, and is not to be touched without need: the host
          * would have to provide it. */
         queue->dirty = memchr_inv(guest, 0, VGPU_QUEUE_PAGE) != NULL;
-        queue->ending = queue->dirty && READ_ONCE(vgpu_host_page(queue)->session) != 0;
-        if (READ_ONCE(guest->session) != 0) {
-            spin_lock_irq(&vgpu->state_lock);
-            vgpu_session_end(queue);
-            spin_unlock_irq(&vgpu->state_lock);
-        }
+        if (!queue->dirty)
+            continue;
+        spin_lock_irq(&vgpu->state_lock);
+        vgpu_session_release(queue);
+        spin_unlock_irq(&vgpu->state_lock);
     }
 }
 
@@ -80,7 +142,8 @@ void vgpu_sessions_refresh(struct vgpu *vgpu)
         for (i = 0; i < vgpu->count; i++) {
             struct vgpu_queue *queue = &vgpu->queues[i];
 
-            queue->ending = false;
+            if (queue->dismissal != 0)
+                vgpu_session_dismissed(queue);
             if (queue->active)
                 vgpu_session_lose(queue);
             else
@@ -102,6 +165,8 @@ void vgpu_sessions_end_all(struct vgpu *vgpu)
         if (queue->active) {
             vgpu_session_lose(queue);
             vgpu_session_end(queue);
+        } else if (queue->dismissal != 0) {
+            vgpu_session_end(queue); /* asked for anew by the next owner */
         }
     }
     spin_unlock_irqrestore(&vgpu->state_lock, flags);
@@ -131,26 +196,28 @@ __poll_t vgpu_session_poll(struct vgpu_queue *queue, u32 *tail)
     return mask;
 }
 
-/* Whether there is nothing to wait for any more: the worker's number is @session, or it has been
- * lost, or the device is gone. */
-static bool vgpu_session_settled(struct vgpu_queue *queue, u32 session)
+/* Whether the worker has answered the present number, or it has been lost, or the device is gone.
+ */
+static bool vgpu_session_settled(struct vgpu_queue *queue)
 {
     bool settled = true;
     int token;
 
     if (vgpu_enter(queue->vgpu, &token)) {
-        settled = virt_load_acquire(&vgpu_host_page(queue)->session) == session ||
-                  READ_ONCE(queue->lost) || (session == 0 && !READ_ONCE(queue->ending));
+        vgpu_session_look(queue);
+        settled = READ_ONCE(queue->active)
+                      ? virt_load_acquire(&vgpu_host_page(queue)->session) == queue->session
+                      : READ_ONCE(queue->dismissal) == 0;
         vgpu_exit(token);
     }
     return settled;
 }
 
-/* Waits until the worker's number is @session, for which it interrupts without being asked. Returns
- * 0 when it is or when there is nothing to wait for, -ETIMEDOUT, -ERESTARTSYS. */
-static int vgpu_session_await(struct vgpu_queue *queue, u32 session)
+/* Waits for that; the worker interrupts for it without being asked. Returns 0, -ETIMEDOUT,
+ * -ERESTARTSYS. */
+static int vgpu_session_await(struct vgpu_queue *queue)
 {
-    long left = wait_event_interruptible_timeout(queue->wait, vgpu_session_settled(queue, session),
+    long left = wait_event_interruptible_timeout(queue->wait, vgpu_session_settled(queue),
                                                  VGPU_ANSWER_JIFFIES);
 
     return left > 0 ? 0 : left < 0 ? left : -ETIMEDOUT;
@@ -173,11 +240,33 @@ static void vgpu_session_clean(struct vgpu_queue *queue)
     }
 }
 
+/* Has the worker let go of the slot; more than one number only where the first was lost. */
+static int vgpu_session_await_dismissal(struct vgpu_queue *queue)
+{
+    struct vgpu *vgpu = queue->vgpu;
+    int token, error, attempt;
+
+    for (attempt = 0; attempt < VGPU_ANSWER_ATTEMPTS; attempt++) {
+        error = vgpu_session_await(queue);
+        if (error != -ETIMEDOUT)
+            return error;
+        if (!vgpu_enter(vgpu, &token))
+            return -ENODEV;
+        vgpu_sessions_refresh(vgpu);
+        spin_lock_irq(&vgpu->state_lock);
+        if (queue->dismissal != 0)
+            vgpu_session_dismiss(queue);
+        spin_unlock_irq(&vgpu->state_lock);
+        vgpu_exit(token);
+    }
+    return -EIO;
+}
+
 /* Makes an unowned queue ready for a new session. */
 static int vgpu_session_prepare(struct vgpu_queue *queue)
 {
     struct vgpu *vgpu = queue->vgpu;
-    bool ending, worker;
+    bool worker;
     int token, error;
 
     if (!vgpu_enter(vgpu, &token))
@@ -187,17 +276,13 @@ static int vgpu_session_prepare(struct vgpu_queue *queue)
 
     spin_lock_irq(&vgpu->state_lock);
     worker = vgpu->generation != 0;
-    ending = queue->ending;
     queue->lost = false;
     spin_unlock_irq(&vgpu->state_lock);
     if (!worker)
         return -ENODEV;
-    if (ending) {
-        /* One that does not answer in time gets the new number nevertheless. */
-        error = vgpu_session_await(queue, 0);
-        if (error == -ERESTARTSYS)
-            return error;
-    }
+    error = vgpu_session_await_dismissal(queue);
+    if (error)
+        return error;
 
     if (!vgpu_enter(vgpu, &token))
         return -ENODEV;
@@ -219,12 +304,10 @@ static int vgpu_session_offer(struct vgpu_queue *queue)
     vgpu_sessions_refresh(vgpu);
     spin_lock_irq(&vgpu->state_lock);
     if (vgpu->generation != 0) {
-        if (++queue->session == 0)
-            queue->session = 1;
+        vgpu_session_number(queue);
         queue->generation = vgpu->generation;
         queue->active = true;
         queue->lost = false;
-        queue->ending = false;
         WRITE_ONCE(vgpu_guest_page(queue)->lost, 0);
         virt_store_release(&vgpu_guest_page(queue)->session, queue->session);
         vgpu_ring(queue);
@@ -233,7 +316,7 @@ static int vgpu_session_offer(struct vgpu_queue *queue)
     spin_unlock_irq(&vgpu->state_lock);
     vgpu_exit(token);
     if (error == 0)
-        error = vgpu_session_await(queue, queue->session);
+        error = vgpu_session_await(queue);
     if (error == 0 && READ_ONCE(vgpu->gone))
         return -ENODEV;
     if (error == 0 && READ_ONCE(queue->lost))
@@ -263,12 +346,12 @@ struct vgpu_queue *vgpu_session_take(struct vgpu *vgpu)
     int error;
 
     mutex_lock(&vgpu->lock);
-    /* One whose former session is still being ended only if there is no other. */
+    /* One that the worker has not let go of only if there is no other. */
     for (i = 0; i < vgpu->count; i++) {
         struct vgpu_queue *candidate = &vgpu->queues[i];
 
         if (!candidate->taken &&
-            (!queue || (READ_ONCE(queue->ending) && !READ_ONCE(candidate->ending))))
+            (!queue || (READ_ONCE(queue->dismissal) && !READ_ONCE(candidate->dismissal))))
             queue = candidate;
     }
     if (queue)
@@ -292,11 +375,7 @@ void vgpu_session_give_back(struct vgpu_queue *queue)
 
     if (vgpu_enter(vgpu, &token)) {
         spin_lock_irq(&vgpu->state_lock);
-        /* Also one that is lost: the number must not stay there for the next worker. */
-        if (queue->active)
-            vgpu_session_end(queue);
-        else
-            virt_store_release(&vgpu_guest_page(queue)->session, 0);
+        vgpu_session_release(queue); /* also one that is lost */
         spin_unlock_irq(&vgpu->state_lock);
         vgpu_exit(token);
     }

@@ -46,7 +46,7 @@ struct vgpu_queue {
     u32 generation; /* of the worker that `session` was meant for */
     bool active;    /* `session` is under way */
     bool lost;      /* the session of the present owner is over, whatever comes */
-    bool ending;    /* the worker of `generation` has not been seen to end `session` yet */
+    u32 dismissal;  /* the number by whose answer the worker lets go of the slot; 0: it has */
 };
 
 struct vgpu {
@@ -109,6 +109,9 @@ void vgpu_sessions_end_all(struct vgpu *vgpu);
 struct vgpu_queue *vgpu_session_take(struct vgpu *vgpu);
 /* The owner goes: ends the session if it is still under way, the queue is free. */
 void vgpu_session_give_back(struct vgpu_queue *queue);
+
+/* Sees whether the worker has let go of a slot that nobody owns. In any context. */
+void vgpu_session_look(struct vgpu_queue *queue);
 
 /* Asks to be woken by the next completion, then looks. Returns a mask of EPOLLIN (there are
  * completions; @tail, if not NULL, gets the host's completion_tail) and EPOLLERR | EPOLLHUP. */

@@ -124,10 +124,71 @@ static void test_forged(void)
     tap_ok(all_free(), "an owner writes nonsense all over its slot: the next one is well");
 }
 
+/* What an owner may write to let its end look as if the worker had seen it. */
+static void forge_end(Queue *queue)
+{
+    atomic_store(VGPU_RING_HOST_WORD(queue->slot, session), 0);
+}
+
+static void forge_next(Queue *queue)
+{
+    const uint32_t session = atomic_load(VGPU_RING_GUEST_WORD(queue->slot, session));
+
+    atomic_store(VGPU_RING_HOST_WORD(queue->slot, session), session + 1);
+}
+
+static void forge_nothing(Queue *queue)
+{
+    (void)queue;
+}
+
+/* The owner leaves while the worker is busy with a read of its; and nothing of what that brings
+ * comes before the eyes of the next one. */
+static void test_busy(const char *how, void (*forge)(Queue *queue))
+{
+    Queue queues[VGPU_QUEUE_MAX], next;
+
+    for (unsigned i = 0; i < queue_count; i++) {
+        if (queue_open(&queues[i]) != 0)
+            tap_bail_out("queue %u of %u", i, queue_count);
+    }
+    queue_submit(&queues[0], FAKE_READ, 0, SILENCE_MS);
+    while (*(volatile uint8_t *)(queues[0].slot + VGPU_QUEUE_ARENA) == 0)
+        usleep(1000); /* a command that has not begun is dropped with its session */
+    forge(&queues[0]);
+    queue_close(&queues[0]);
+    tap_ok(queue_open(&next) == 0 && is_empty(&next), "%s leaves a busy worker: nothing is left",
+           how);
+    tap_ok(queue_works(&next) && is_empty(&next), "%s leaves a busy worker: nothing comes", how);
+    queue_close(&next);
+    for (unsigned i = 1; i < queue_count; i++)
+        queue_close(&queues[i]);
+}
+
+/* An owner ends its session itself, and says something else where the worker says so. */
+static void test_ended_by_owner(void)
+{
+    Queue queue;
+
+    if (queue_open(&queue) != 0)
+        tap_bail_out("queue_open");
+    atomic_store(VGPU_RING_GUEST_WORD(queue.slot, session), 0);
+    *queue.doorbell = 1;
+    while (atomic_load(VGPU_RING_HOST_WORD(queue.slot, session)) != 0)
+        usleep(1000);
+    atomic_store(VGPU_RING_HOST_WORD(queue.slot, session), 77);
+    queue_close(&queue);
+    tap_ok(all_free(), "an owner forges its own end: its queue is free nevertheless");
+}
+
 void test_worker(void)
 {
     test_death();
     test_silence();
     test_broken();
     test_forged();
+    test_ended_by_owner();
+    test_busy("an owner", forge_nothing);
+    test_busy("one that forges its end", forge_end);
+    test_busy("one that forges the next session", forge_next);
 }

@@ -156,6 +156,17 @@ static guint64 count_sessions(void)
     return sessions;
 }
 
+/* A read that takes long in the driver of the device: the worker does not see what else happens. */
+static void read_slowly(Slot *slot, gint64 until)
+{
+    guint8 *arena = vgpu_queue_arena(&slot->queue, 0, slot->queue.arena_size);
+
+    arena[0] = 0xa5;
+    while (g_get_monotonic_time() < until)
+        g_usleep((gulong)(until - g_get_monotonic_time()));
+    memset(arena, 0xa5, slot->queue.arena_size);
+}
+
 static void carry_out(Slot *slot, const struct vgpu_command *command)
 {
     const gint64 until = g_get_monotonic_time() + (gint64)command->arg[0] * 1000;
@@ -173,6 +184,10 @@ static void carry_out(Slot *slot, const struct vgpu_command *command)
         vgpu_queue_complete(&slot->queue, command, VGPU_RESULT_OK, 0, 0);
         vgpu_queue_flush(&slot->queue);
         mute_until = until;
+        break;
+    case FAKE_READ:
+        read_slowly(slot, until);
+        vgpu_queue_complete(&slot->queue, command, VGPU_RESULT_OK, 0, 0);
         break;
     case FAKE_COUNT:
         vgpu_queue_complete(&slot->queue, command, VGPU_RESULT_OK, count_sessions(), 0);

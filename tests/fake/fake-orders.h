@@ -8,5 +8,8 @@
 #define FAKE_MUTE  0xff02u /* ends at once; then the worker does nothing for that time */
 #define FAKE_DIE   0xff03u /* the worker ends; a new one comes after that time */
 #define FAKE_COUNT 0xff04u /* result: queues that have a session, as far as the worker knows */
+#define FAKE_READ                                                                                  \
+    0xff05u /* fills the arena with 0xa5, but for the first byte after that time, in               \
+               which the worker sees nothing else */
 
 #endif
