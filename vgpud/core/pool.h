@@ -4,14 +4,15 @@
 
 #include <glib.h>
 
+#include "pool-rules.h"
 #include "vm-limits.h"
 
 #define VGPU_POOL_ERROR (vgpu_pool_error_quark())
 GQuark vgpu_pool_error_quark(void);
 typedef enum {
     VGPU_POOL_ERROR_INVALID, /* a pool file is wrong */
-    VGPU_POOL_ERROR_UNKNOWN, /* there is no such pool */
-    VGPU_POOL_ERROR_FULL,    /* every slot of the pool is taken */
+    VGPU_POOL_ERROR_UNKNOWN, /* there is no such pool, or member of it */
+    VGPU_POOL_ERROR_FULL,    /* every slot of the pool is taken, or draining */
 } VgpuPoolError;
 
 /* One device that a pool may use. */
@@ -21,13 +22,20 @@ typedef struct {
     char *device;  /* how the backend finds it; "" : its first */
     guint slots;   /* VMs at most; 0: no limit */
     guint used;    /* VMs placed on it now */
+
+    gboolean draining; /* an operator wants it empty: it takes no more VMs */
+    gboolean removed;  /* the same, for good: the configuration has it no more */
+    guint load;        /* how busy its device was of late, in thousandths; vgpud's own figure */
 } VgpuMember;
 
 typedef struct {
     char letter; /* 'A'..'Z' */
     char *description;
     VgpuLimitRules limits; /* of each VM */
-    GPtrArray *members;    /* of VgpuMember, in the file's order; never empty */
+    VgpuPoolRules rules;
+    GPtrArray *members; /* of VgpuMember, in the file's order; never empty */
+    char *file;         /* for messages */
+    gboolean removed;   /* the configuration has it no more; it serves those that are in it */
 } VgpuPool;
 
 typedef struct {
@@ -53,13 +61,52 @@ VgpuPool *vgpu_pools_get(const VgpuPools *pools, char letter);
 char *vgpu_pools_letters(const VgpuPools *pools);
 
 /*
+ * vgpu_member_device_key:
+ * Which physical device the member is: members with the same key, of whichever pools, share one
+ * device and its scheduler. "BACKEND:DEVICE", compared as it is. Owned by the caller.
+ */
+char *vgpu_member_device_key(const VgpuMember *member);
+
+/* TRUE when both are the same device. */
+gboolean vgpu_member_same_device(const VgpuMember *a, const VgpuMember *b);
+
+/*
+ * vgpu_pools_finish:
+ * To be called when all pools have been added: sets what depends on @request_timeout_ms. FALSE with
+ * @error set, which names the files: pools that share a device want it to be shared in different
+ * ways.
+ */
+gboolean vgpu_pools_finish(VgpuPools *pools, guint request_timeout_ms, GError **error);
+
+/*
  * vgpu_pools_place:
- * Takes a slot for one VM on the member of pool @letter with the fewest VMs, the first of equals.
- * Returns that member, owned by @pools, or NULL with an error for a person. Given back with
- * vgpu_member_leave().
+ * Takes a slot for one VM on a member of pool @letter that its placement chooses, never on one that
+ * is draining. Returns that member, owned by @pools, or NULL with an error for a person. Given back
+ * with vgpu_member_leave(), until when the member exists whatever the configuration says.
  */
 VgpuMember *vgpu_pools_place(VgpuPools *pools, char letter, GError **error);
 
+/* The same on the member of that name. */
+VgpuMember *vgpu_pools_place_on(VgpuPools *pools, char letter, const char *name, GError **error);
+
 void vgpu_member_leave(VgpuMember *member);
 
+/* The member of that name; NULL: there is none. */
+VgpuMember *vgpu_pool_member(const VgpuPool *pool, const char *name);
+
 guint vgpu_pool_used(const VgpuPool *pool); /* VMs on all members */
+
+/*
+ * vgpu_pools_merge:
+ * Makes of @pools what @next is, which is empty afterwards. Pools, and members with the same name
+ * and device, stay the same structures, with their VMs; the others are marked as removed, or freed
+ * if no VM is on them. Draining ones stay so. (pool-merge.c)
+ */
+void vgpu_pools_merge(VgpuPools *pools, VgpuPools *next);
+
+/* Frees what is removed and empty. Returns whether there was anything. (pool-merge.c) */
+gboolean vgpu_pools_sweep(VgpuPools *pools);
+
+/* For pool-merge.c. */
+void vgpu_pool_free(VgpuPool *pool);
+void vgpu_member_free(gpointer member);

@@ -224,7 +224,7 @@ static gboolean load_pools(VgpuSettings *settings, GError **error)
         if (!vgpu_pools_add(settings->pools, default_pools[i], strlen(default_pools[i]),
                             "built-in pool", error))
             return FALSE;
-    return TRUE;
+    return vgpu_pools_finish(settings->pools, settings->request_timeout_ms, error);
 }
 
 VgpuSettings *vgpu_settings_load(const char *path, GError **error)
