@@ -248,7 +248,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     memset(guest.slot, 0, SLOT);
     memcpy(guest.slot + VGPU_QUEUE_ARENA, "kernel", 6);
-    vgpu_gate_init(&service->gate, service->page, (VgpuCharge){{4u << 20, 64u << 10, 12, 8}});
+    vgpu_gate_init(&service->gate, service->page,
+                   (VgpuCharge){{4u << 20, 64u << 10, 12, 8, VGPU_QUOTA_UNLIMITED}});
     vgpu_lane_init(&lane, service, guest.slot, SLOT, -1);
     begin(&guest, 1);
     vgpu_lane_serve(&lane, 1);
@@ -257,7 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     vgpu_lane_serve(&lane, VGPU_QUEUE_ENTRIES);
 
     /* The driver ends the session, whatever the program has done to it. */
-    begin(&guest, lane.queue.session + 1);
+    begin(&guest, 0);
     for (int i = 0; i < LEAVE && vgpu_lane_serve(&lane, 1); i++)
         continue;
     if (atomic_load(VGPU_RING_HOST_WORD(guest.slot, session)) != lane.queue.session ||

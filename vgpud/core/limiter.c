@@ -14,6 +14,13 @@ void vgpu_limiter_init(VgpuLimiter *limiter, VgpuRate rate)
     limiter->depth_ns = limiter->interval_ns * (MAX(1, rate.burst) - 1);
 }
 
+guint64 vgpu_limiter_due(const VgpuLimiter *limiter, guint64 now_ns)
+{
+    if (limiter->interval_ns == 0 || limiter->next_ns <= limiter->depth_ns)
+        return now_ns;
+    return MAX(limiter->next_ns - limiter->depth_ns, now_ns);
+}
+
 gboolean vgpu_limiter_take(VgpuLimiter *limiter, guint64 now_ns)
 {
     if (limiter->interval_ns == 0)

@@ -20,5 +20,8 @@ typedef struct {
 
 void vgpu_limiter_init(VgpuLimiter *limiter, VgpuRate rate);
 
+/* When vgpu_limiter_take() will succeed: @now_ns, or later. */
+guint64 vgpu_limiter_due(const VgpuLimiter *limiter, guint64 now_ns);
+
 /* Takes one token at @now_ns. Returns FALSE, and takes none, when there is none. */
 gboolean vgpu_limiter_take(VgpuLimiter *limiter, guint64 now_ns);

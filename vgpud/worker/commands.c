@@ -143,21 +143,48 @@ static Costs get_costs(const Kind *kind, const struct vgpu_command *command)
     return costs;
 }
 
-gboolean vgpu_command_must_wait(const VgpuOwner *owner, const struct vgpu_command *command)
+/* What was released is charged until nothing runs that it may have a part in. */
+static gboolean waits_for_released(const VgpuOwner *owner, const Kind *kind,
+                                   const struct vgpu_command *command)
 {
-    const Kind *kind = find(command);
+    VgpuCharge charge = get_costs(kind, command).all;
+
+    charge.amount[VGPU_QUOTA_OUTSTANDING] = 0;
+    return owner->count > 0 && !vgpu_quota_fits(owner->quota, charge);
+}
+
+static gboolean waits_for_device(const VgpuOwner *owner, const VgpuGate *gate, const Kind *kind,
+                                 const struct vgpu_command *command)
+{
     const VgpuQuota *quota = owner->quota;
 
-    if (kind == NULL)
-        return FALSE;
     if (owner->count > 0 && (kind->flags & WAITS) != 0)
         return TRUE;
-    /* What was released is charged until nothing runs that it may have a part in. */
-    if (owner->count > 0 && !vgpu_quota_fits(quota, get_costs(kind, command).all))
+    if (waits_for_released(owner, kind, command))
         return TRUE;
-    return gives(kind, command) &&
-           (owner->count >= VGPU_OWNER_WINDOW ||
-            quota->used[VGPU_QUOTA_OUTSTANDING] >= quota->limit[VGPU_QUOTA_OUTSTANDING]);
+    if (!gives(kind, command))
+        return FALSE;
+    /* The window is not the guest's to know: it waits for that in any case. */
+    if (owner->count >= VGPU_OWNER_WINDOW)
+        return TRUE;
+    return !gate->strict &&
+           quota->used[VGPU_QUOTA_OUTSTANDING] >= quota->limit[VGPU_QUOTA_OUTSTANDING];
+}
+
+gboolean vgpu_command_must_wait(const VgpuOwner *owner, VgpuGate *gate,
+                                const struct vgpu_command *command, guint64 *until_ns)
+{
+    const Kind *kind = find(command);
+    /* Also brings the limits up to date. */
+    const guint64 due_ns = vgpu_gate_due(gate);
+
+    *until_ns = G_MAXUINT64;
+    if (kind != NULL && waits_for_device(owner, gate, kind, command))
+        return TRUE;
+    if (due_ns == 0 || (kind != NULL && (kind->flags & FREE) != 0))
+        return FALSE;
+    *until_ns = due_ns;
+    return TRUE;
 }
 
 /* Keeps what the command has made and given to the device, with its charges. */

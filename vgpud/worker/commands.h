@@ -34,9 +34,11 @@ VgpuCommandPatience vgpu_command_patience(const struct vgpu_command *command);
 /*
  * vgpu_command_must_wait:
  * TRUE when @command cannot be carried out yet: it needs what runs before it to have ended, or the
- * device has as much to do as it may. To be tried again after vgpu_owner_collect().
+ * device has as much to do as it may. To be tried again after vgpu_owner_collect(). Or the VM's
+ * rate is used up: then @until_ns is when to try again, vgpu_deadline_now(); else G_MAXUINT64.
  */
-gboolean vgpu_command_must_wait(const VgpuOwner *owner, const struct vgpu_command *command);
+gboolean vgpu_command_must_wait(const VgpuOwner *owner, VgpuGate *gate,
+                                const struct vgpu_command *command, guint64 *until_ns);
 
 /*
  * vgpu_command_run:

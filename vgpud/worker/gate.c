@@ -43,7 +43,17 @@ void vgpu_gate_update(VgpuGate *gate)
                                    ? gate->bounds.amount[i]
                                    : MIN((guint64)limit << kinds[i].shift, gate->bounds.amount[i]);
     }
-    gate->bounded = limits.value[VGPU_LIMIT_OUTSTANDING] != 0;
+    gate->strict = limits.value[VGPU_LIMIT_OUTSTANDING] != 0 && !gate->waits;
+}
+
+guint64 vgpu_gate_due(VgpuGate *gate)
+{
+    vgpu_gate_update(gate);
+    if (!gate->waits || gate->limiter.interval_ns == 0)
+        return 0;
+    const guint64 now_ns = vgpu_deadline_now();
+    const guint64 due_ns = vgpu_limiter_due(&gate->limiter, now_ns);
+    return due_ns > now_ns ? due_ns : 0;
 }
 
 gboolean vgpu_gate_pass(VgpuGate *gate)

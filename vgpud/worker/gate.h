@@ -15,7 +15,7 @@ typedef struct {
     const VgpuPage *page; /* borrowed */
     guint32 serial;       /* of the page's limits that the following has */
     gboolean waits;       /* what comes too fast is to wait, instead of an error */
-    gboolean bounded;     /* outstanding commands are limited by the page, not only by @bounds */
+    gboolean strict;      /* an outstanding command beyond the limit is an error, too */
     VgpuLimiter limiter;
     VgpuCharge bounds; /* what the VM may hold at most, whatever the page says */
     VgpuQuota quota;
@@ -30,6 +30,13 @@ void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge bounds);
  * lower limit stays its own.
  */
 void vgpu_gate_update(VgpuGate *gate);
+
+/*
+ * vgpu_gate_due:
+ * When vgpu_gate_pass() is to be called: 0 at once, also when it will refuse; else the VM's rate is
+ * used up and its pool lets requests wait, until that time, vgpu_deadline_now().
+ */
+guint64 vgpu_gate_due(VgpuGate *gate);
 
 /* Takes one request's worth of the rate; FALSE: VGPU_RESULT_RATE_LIMITED. */
 gboolean vgpu_gate_pass(VgpuGate *gate);

@@ -10,11 +10,19 @@ void vgpu_lane_init(VgpuLane *lane, VgpuService *service, void *slot, gsize size
 void vgpu_lane_clear(VgpuLane *lane)
 {
     g_clear_pointer(&lane->owner, vgpu_owner_free);
+    vgpu_quota_uncharge(&lane->service->gate.quota,
+                        (VgpuCharge){.amount[VGPU_QUOTA_SHARED] = lane->charged});
+    lane->charged = 0;
 }
 
 gboolean vgpu_lane_is_blocked(const VgpuLane *lane)
 {
     return lane->waits || lane->leaving != VGPU_QUEUE_NEXT_NOTHING;
+}
+
+guint64 vgpu_lane_until(const VgpuLane *lane)
+{
+    return lane->waits ? lane->until_ns : G_MAXUINT64;
 }
 
 gboolean vgpu_lane_is_owned(const VgpuLane *lane)
@@ -84,6 +92,25 @@ static gboolean collect(VgpuLane *lane)
     return TRUE;
 }
 
+/* Answers the driver: the queue is somebody else's, or nobody's. */
+static void begin(VgpuLane *lane)
+{
+    VgpuGate *gate = &lane->service->gate;
+    const guint64 size = lane->queue.arena_size + VGPU_QUEUE_ARENA;
+
+    vgpu_gate_update(gate);
+    vgpu_quota_uncharge(&gate->quota, (VgpuCharge){.amount[VGPU_QUOTA_SHARED] = lane->charged});
+    lane->charged = lane->queue.wanted != 0 ? size : 0;
+    if (vgpu_quota_charge(&gate->quota, (VgpuCharge){.amount[VGPU_QUOTA_SHARED] = lane->charged})) {
+        vgpu_service_show_used(lane->service);
+        vgpu_queue_begin(&lane->queue);
+        return;
+    }
+    lane->charged = 0;
+    vgpu_service_account(lane->service, VGPU_RESULT_QUOTA, 0, 0, 0);
+    vgpu_queue_refuse(&lane->queue, VGPU_RESULT_QUOTA);
+}
+
 /* The owner goes, once nothing of its runs any more. */
 static gboolean leave(VgpuLane *lane)
 {
@@ -94,8 +121,9 @@ static gboolean leave(VgpuLane *lane)
         g_clear_pointer(&lane->owner, vgpu_owner_free);
         vgpu_deadline_disarm(lane->service->deadline);
     }
+    vgpu_service_show_used(lane->service);
     if (lane->leaving == VGPU_QUEUE_NEXT_SESSION)
-        vgpu_queue_begin(&lane->queue);
+        begin(lane);
     lane->leaving = VGPU_QUEUE_NEXT_NOTHING;
     return TRUE;
 }
@@ -145,10 +173,31 @@ static void carry_out(VgpuLane *lane)
 /* TRUE when the fetched command cannot begin yet. */
 static gboolean must_wait(VgpuLane *lane)
 {
-    if (!vgpu_command_must_wait(lane->owner, &lane->command))
+    VgpuGate *gate = &lane->service->gate;
+
+    /* An error only when there is really no room. */
+    if (gate->strict &&
+        !vgpu_quota_fits(&gate->quota, (VgpuCharge){.amount[VGPU_QUOTA_OUTSTANDING] = 1}))
+        collect(lane);
+    if (!vgpu_command_must_wait(lane->owner, gate, &lane->command, &lane->until_ns))
         return FALSE;
     /* Often it is only that nobody has looked since. */
-    return !collect(lane) || vgpu_command_must_wait(lane->owner, &lane->command);
+    return !collect(lane) ||
+           vgpu_command_must_wait(lane->owner, gate, &lane->command, &lane->until_ns);
+}
+
+/* The same, with the account of the time for which it could not. */
+static gboolean still_waits(VgpuLane *lane)
+{
+    lane->waits = must_wait(lane);
+    /* What the VM itself has on the device is no wait: the order of its commands is its own. */
+    if (lane->waits && lane->until_ns != G_MAXUINT64 && lane->since_ns == 0)
+        lane->since_ns = vgpu_deadline_now();
+    if (!lane->waits && lane->since_ns != 0) {
+        vgpu_service_account_wait(lane->service, vgpu_deadline_now() - lane->since_ns);
+        lane->since_ns = 0;
+    }
+    return lane->waits;
 }
 
 static void flush_device(VgpuLane *lane)
@@ -169,13 +218,14 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
     if (lane->leaving != VGPU_QUEUE_NEXT_NOTHING && !leave(lane))
         return worked;
     /* Nobody is there any more to whom it would matter. */
-    if (lane->waits && vgpu_queue_is_left(&lane->queue))
+    if (lane->waits && vgpu_queue_is_left(&lane->queue)) {
         lane->waits = FALSE;
+        lane->since_ns = 0;
+    }
     for (guint i = 0; i < batch; i++) {
         if (!lane->waits && !fetch(lane, &worked))
             break;
-        lane->waits = must_wait(lane);
-        if (lane->waits)
+        if (still_waits(lane))
             break;
         carry_out(lane);
         worked = TRUE;

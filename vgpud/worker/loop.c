@@ -121,6 +121,16 @@ static gboolean is_any(const VgpuLoop *loop, gboolean (*is)(const VgpuLane *lane
     return FALSE;
 }
 
+/* When something that waits by the clock is to be tried again; G_MAXUINT64: nothing does. */
+static guint64 next_try(const VgpuLoop *loop)
+{
+    guint64 first = vgpu_service_until(loop->service);
+
+    for (guint i = 0; i < loop->count; i++)
+        first = MIN(first, vgpu_lane_until(&loop->lanes[i]));
+    return first;
+}
+
 /* Whether serve_lanes() would find something. */
 static bool is_ready(void *data)
 {
@@ -208,7 +218,7 @@ static gboolean wait_for_events(const VgpuLoop *loop, int timeout_ms)
 
 static gboolean sleep_until_event(VgpuLoop *loop)
 {
-    const guint64 due = check_deadlines(loop);
+    const guint64 deadline = check_deadlines(loop), due = MIN(deadline, next_try(loop));
     const gboolean quiet = park(loop);
 
     if (quiet)
@@ -243,6 +253,8 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
             readable = sleep_until_event(loop);
         }
         if (readable && vgpu_service_serve(loop->service, &how) == VGPU_SERVICE_ENDS)
+            return how;
+        if (vgpu_service_resume(loop->service, &how) == VGPU_SERVICE_ENDS)
             return how;
     }
 }

@@ -177,6 +177,9 @@ static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
     }
     close(options->page_fd);
     atomic_store(&page->state, VGPU_PAGE_STARTING);
+    /* What the worker before held went with it. */
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        atomic_store(&page->used[i], 0);
     fcntl(options->channel_fd, F_SETFD, FD_CLOEXEC);
 
     VgpuDeadline *deadline = NULL;

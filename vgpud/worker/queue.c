@@ -92,19 +92,29 @@ VgpuQueueNext vgpu_queue_next(VgpuQueue *queue, struct vgpu_command *command)
     return VGPU_QUEUE_NEXT_COMMAND;
 }
 
-void vgpu_queue_begin(VgpuQueue *queue)
+static void begin(VgpuQueue *queue, enum vgpu_result broken)
 {
     g_assert(queue->wanted != queue->session);
     queue->session = queue->wanted;
-    queue->serving = queue->session != 0;
+    queue->serving = queue->session != 0 && broken == VGPU_RESULT_OK;
     reset(queue);
     store(VGPU_RING_HOST_WORD(queue->slot, command_head), 0);
     store(VGPU_RING_HOST_WORD(queue->slot, completion_tail), 0);
     store(VGPU_RING_HOST_WORD(queue->slot, parked), 0);
-    store(VGPU_RING_HOST_WORD(queue->slot, broken), VGPU_RESULT_OK);
+    store(VGPU_RING_HOST_WORD(queue->slot, broken), queue->session != 0 ? broken : VGPU_RESULT_OK);
     /* Last: whoever sees it may use the rings. */
     store(VGPU_RING_HOST_WORD(queue->slot, session), queue->session);
     wake_guest(queue);
+}
+
+void vgpu_queue_begin(VgpuQueue *queue)
+{
+    begin(queue, VGPU_RESULT_OK);
+}
+
+void vgpu_queue_refuse(VgpuQueue *queue, enum vgpu_result why)
+{
+    begin(queue, why);
 }
 
 void vgpu_queue_complete(VgpuQueue *queue, const struct vgpu_command *command,

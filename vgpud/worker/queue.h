@@ -88,6 +88,9 @@ gboolean vgpu_queue_is_left(const VgpuQueue *queue);
  */
 void vgpu_queue_begin(VgpuQueue *queue);
 
+/* As vgpu_queue_begin(), but the session is broken from its beginning, for @why, if it is one. */
+void vgpu_queue_refuse(VgpuQueue *queue, enum vgpu_result why);
+
 /*
  * vgpu_queue_complete:
  * A command has ended, with @result for the guest where it gives one and the time it took on the

@@ -3,6 +3,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,12 +69,27 @@ void vgpu_service_account(const VgpuService *service, enum vgpu_result status, g
     add(&page->bytes_in, bytes_in);
     add(&page->bytes_out, bytes_out);
     add(&page->device_ns, device_ns);
+    vgpu_service_show_used(service);
+}
+
+void vgpu_service_show_used(const VgpuService *service)
+{
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        atomic_store_explicit(&service->page->used[i], service->gate.quota.used[i],
+                              memory_order_relaxed);
+}
+
+void vgpu_service_account_wait(const VgpuService *service, guint64 wait_ns)
+{
+    add(&service->page->waits[vgpu_page_wait_bucket(wait_ns)], 1);
+    add(&service->page->wait_ns, wait_ns);
 }
 
 void vgpu_service_account_device(const VgpuService *service, guint64 failures, guint64 device_ns)
 {
     add(&service->page->errors[VGPU_ERROR_EXECUTION_FAILED], failures);
     add(&service->page->device_ns, device_ns);
+    vgpu_service_show_used(service);
 }
 
 void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 limit_ns)
@@ -112,6 +128,23 @@ static enum vgpu_error run(VgpuService *service, const VgpuOperation *operation,
     if (watched)
         vgpu_deadline_disarm(service->deadline);
     return status;
+}
+
+/*
+ * Whether the live request is to wait for the VM's rate. Not beyond its deadline: then it is
+ * answered as if nothing could wait.
+ */
+static gboolean must_wait(VgpuService *service, const guint8 *bytes)
+{
+    const guint64 due_ns = vgpu_gate_due(&service->gate);
+
+    service->until_ns = 0;
+    if (due_ns == 0 || due_ns >= service->live.arrived_ns + service->timeout_ns)
+        return FALSE;
+    service->until_ns = due_ns;
+    if (bytes != service->waiting)
+        memcpy(service->waiting, bytes, service->live.length);
+    return TRUE;
 }
 
 /* Serves the live request, whose bytes are @bytes. FALSE: nobody takes the answer. */
@@ -180,6 +213,24 @@ VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how)
                                .request_id = header.request_id,
                                .length = header.length,
                                .arrived_ns = vgpu_deadline_now()};
+    /* One that still waits is forgotten: a device sends another one only when it has ended it. */
+    if (must_wait(service, packet + sizeof(header)))
+        return VGPU_SERVICE_SERVED;
     return serve(service, packet + sizeof(header)) ? VGPU_SERVICE_SERVED
                                                    : end(how, VGPU_WORKER_EXIT_CLOSED);
+}
+
+guint64 vgpu_service_until(const VgpuService *service)
+{
+    return service->until_ns != 0 ? service->until_ns : G_MAXUINT64;
+}
+
+VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how)
+{
+    if (service->until_ns == 0 || vgpu_deadline_now() < service->until_ns ||
+        must_wait(service, service->waiting))
+        return VGPU_SERVICE_SERVED;
+    vgpu_service_account_wait(service, vgpu_deadline_now() - service->live.arrived_ns);
+    return serve(service, service->waiting) ? VGPU_SERVICE_SERVED
+                                            : end(how, VGPU_WORKER_EXIT_CLOSED);
 }

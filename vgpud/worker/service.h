@@ -29,6 +29,8 @@ typedef struct {
     VgpuGate gate;
     VgpuTally tally;
     VgpuLive live;
+    guint64 until_ns; /* the live request waits until then for the VM's rate; 0: it does not */
+    guint8 waiting[VGPU_BUFFER_SIZE]; /* its bytes */
 } VgpuService;
 
 typedef enum {
@@ -44,6 +46,12 @@ typedef enum {
  * VGPU_WORKER_EXIT_DEADLINE.
  */
 VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how);
+
+/* When to call vgpu_service_resume(), vgpu_deadline_now(); G_MAXUINT64: nothing waits. */
+guint64 vgpu_service_until(const VgpuService *service);
+
+/* As vgpu_service_serve(), for the request that waits, if its time has come. */
+VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how);
 
 /*
  * vgpu_service_give_up:
@@ -63,6 +71,13 @@ void vgpu_service_account(const VgpuService *service, enum vgpu_result status, g
 
 /* What has ended behind its completion. */
 void vgpu_service_account_device(const VgpuService *service, guint64 failures, guint64 device_ns);
+
+/* A request could not begin for @wait_ns, since it waited for the VM's rate or for its turn on the
+ * device. Once for each that waited. */
+void vgpu_service_account_wait(const VgpuService *service, guint64 wait_ns);
+
+/* What the VM holds now. */
+void vgpu_service_show_used(const VgpuService *service);
 
 /* The time of the last answer is now. */
 void vgpu_service_touch(const VgpuService *service);

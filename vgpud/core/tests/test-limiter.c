@@ -54,6 +54,27 @@ static void test_a_flood_gets_the_rate_and_no_more(void **state)
     assert_int_equal(taken_in(&limiter, 100 * SECOND, 50, 1), 5);
 }
 
+static void test_due_is_when_the_next_is_taken(void **state)
+{
+    (void)state;
+    VgpuLimiter limiter;
+    guint64 now = 5;
+
+    vgpu_limiter_init(&limiter, (VgpuRate){100, 3});
+    assert_int_equal(vgpu_limiter_due(&limiter, now), now);
+    for (int i = 0; i < 50; i++) {
+        const guint64 due = vgpu_limiter_due(&limiter, now);
+
+        if (due > now)
+            assert_false(vgpu_limiter_take(&limiter, due - 1));
+        assert_true(vgpu_limiter_take(&limiter, due));
+        now = due;
+    }
+    assert_int_equal(now, 5 + 47 * (SECOND / 100)); /* all but the burst of 3 had to wait */
+    vgpu_limiter_init(&limiter, (VgpuRate){0});
+    assert_int_equal(vgpu_limiter_due(&limiter, now), now);
+}
+
 static void test_burst_zero_is_one(void **state)
 {
     (void)state;
@@ -70,6 +91,7 @@ int main(void)
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_burst_then_rate),
         cmocka_unit_test(test_a_flood_gets_the_rate_and_no_more),
+        cmocka_unit_test(test_due_is_when_the_next_is_taken),
         cmocka_unit_test(test_burst_zero_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

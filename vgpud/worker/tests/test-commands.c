@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "commands.h"
+#include "deadline.h"
 
 #define ARENA     VGPU_QUEUE_ARENA_MIN
 #define MAX_BYTES (1u << 20) /* of memory, the VM's limit */
@@ -31,9 +32,11 @@ enum { BUFFER = 1, OTHER, PROGRAM, KERNEL, EVENT }; /* indices of handles */
 
 static enum vgpu_result run_command(Fixture *f, struct vgpu_command command)
 {
-    if (vgpu_command_must_wait(f->owner, &command))
+    guint64 until_ns;
+
+    if (vgpu_command_must_wait(f->owner, &f->gate, &command, &until_ns))
         vgpu_owner_collect(f->owner);
-    assert_false(vgpu_command_must_wait(f->owner, &command));
+    assert_false(vgpu_command_must_wait(f->owner, &f->gate, &command, &until_ns));
     enum vgpu_result result =
         vgpu_command_run(f->owner, &f->gate, &f->queue, &command, &f->outcome);
     g_clear_error(&f->outcome.error);
@@ -469,6 +472,56 @@ static void test_rate(void **state)
     OK(VGPU_CMD_NOP, 0);
 }
 
+static gboolean must_wait(Fixture *f, guint16 opcode, guint64 handle, guint64 *until_ns)
+{
+    const struct vgpu_command command = {.opcode = opcode, .handle = handle};
+
+    return vgpu_command_must_wait(f->owner, &f->gate, &command, until_ns);
+}
+
+/* A pool that lets requests wait: until when, and what never does. */
+static void test_rate_waits(void **state)
+{
+    Fixture *f = *state;
+    guint64 until_ns;
+
+    OK(VGPU_CMD_BUFFER_CREATE, H(BUFFER), 64);
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{1, 2}}, TRUE);
+    OK(VGPU_CMD_NOP, 0);
+    OK(VGPU_CMD_NOP, 0);
+    assert_true(must_wait(f, VGPU_CMD_NOP, 0, &until_ns));
+    assert_in_range(until_ns, 1, vgpu_deadline_now() + 1000000000);
+    assert_true(must_wait(f, 0xffff, 0, &until_ns)); /* what is wrong costs as much */
+    assert_false(must_wait(f, VGPU_CMD_RELEASE, H(BUFFER), &until_ns));
+    OK(VGPU_CMD_RELEASE, H(BUFFER));
+    /* A change takes effect with the next look. */
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{0}}, TRUE);
+    OK(VGPU_CMD_NOP, 0);
+}
+
+/* Limits of the page, within what the device has; lowered below what is held, and raised again. */
+static void test_limits_change(void **state)
+{
+    Fixture *f = *state;
+
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_HANDLES] = 2}}, FALSE);
+    OK(VGPU_CMD_BUFFER_CREATE, H(BUFFER), 64);
+    OK(VGPU_CMD_BUFFER_CREATE, H(OTHER), 64);
+    FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_HANDLES] = 1}}, FALSE);
+    FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
+    OK(VGPU_CMD_BUFFER_FILL, H(BUFFER), 0, 64, 0, 8); /* what it holds it may use */
+    OK(VGPU_CMD_RELEASE, H(BUFFER));
+    FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
+    OK(VGPU_CMD_RELEASE, H(OTHER));
+    OK(VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_HANDLES] = 1000000}}, FALSE);
+    OK(VGPU_CMD_BUFFER_CREATE, H(KERNEL), 64);
+    assert_int_equal(f->gate.quota.limit[VGPU_QUOTA_HANDLES], 20); /* the worker's own bound */
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_MEMORY] = 4096}}, FALSE);
+    FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(EVENT), MAX_BYTES);
+}
+
 static void test_no_device(void **state)
 {
     Fixture *f = *state;
@@ -504,6 +557,8 @@ int main(void)
         ON_NULL(test_events),
         ON_NULL(test_snapshot),
         ON_NULL(test_rate),
+        ON_NULL(test_rate_waits),
+        ON_NULL(test_limits_change),
         cmocka_unit_test_setup_teardown(test_no_device, set_up_nothing, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

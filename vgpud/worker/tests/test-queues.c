@@ -135,6 +135,110 @@ static void test_first_failure(void **state)
     assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
 }
 
+static guint64 count_waits(const VgpuPage *page)
+{
+    guint64 count = 0;
+
+    for (guint i = 0; i < VGPU_PAGE_WAITS; i++)
+        count += page->waits[i];
+    return count;
+}
+
+/* Beyond the rate of a pool that lets them wait: nothing fails, and it takes as long as it must. */
+static void test_rate_waits(void **state)
+{
+    Fixture *f = *state;
+    const VgpuPage *page;
+    Answer answer;
+
+    start(f, OPTIONS("--backend=null"));
+    page = f->process.page;
+    vgpu_page_set_limits(f->process.page, &(VgpuLimits){{200, 1}}, TRUE);
+    const gint64 start_us = g_get_monotonic_time();
+    for (guint i = 0; i < 8; i++) {
+        assert_int_equal(CALL(i % 2, VGPU_CMD_NOP, 0), VGPU_RESULT_OK);
+        assert_int_equal(process_call(&f->process, VGPU_OP_NOP, 0, 0, 0, &answer), 0);
+    }
+    assert_true(g_get_monotonic_time() - start_us >= 15 * 5000);
+    assert_int_equal(page->errors[VGPU_ERROR_RATE_LIMITED], 0);
+    assert_in_range(count_waits(page), 1, 16);
+    assert_true(page->wait_ns > 0);
+
+    /* A change while nothing waits. */
+    vgpu_page_set_limits(f->process.page, &(VgpuLimits){{1, 1}}, TRUE);
+    assert_int_equal(process_call(&f->process, VGPU_OP_NOP, 0, 0, 0, &answer), 0);
+    assert_int_equal(process_call(&f->process, VGPU_OP_NOP, 0, 0, 0, &answer), 0);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
+/* A request of protocol 1.0 does not wait beyond its deadline. */
+static void test_rate_beyond_deadline(void **state)
+{
+    Fixture *f = *state;
+    Answer answer;
+
+    start(f, OPTIONS("--backend=null", "--timeout-ms=100"));
+    vgpu_page_set_limits(f->process.page, &(VgpuLimits){{1, 1}}, TRUE);
+    assert_int_equal(process_call(&f->process, VGPU_OP_NOP, 0, 0, 0, &answer), 0);
+    assert_int_equal(process_call(&f->process, VGPU_OP_NOP, 0, 0, 0, &answer),
+                     VGPU_ERROR_RATE_LIMITED);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
+/* Each open queue counts, until it is closed. */
+static void test_shared_memory(void **state)
+{
+    Fixture *f = *state;
+    _Atomic guint64 *used;
+
+    start(f, OPTIONS("--backend=null"));
+    used = &f->process.page->used[VGPU_QUOTA_SHARED];
+    assert_int_equal(*used, QUEUES * PROCESS_SLOT);
+    for (guint i = 0; i < QUEUES; i++)
+        guest_begin(&f->guest[i], 0);
+    assert_int_equal(*used, 0);
+
+    vgpu_page_set_limits(f->process.page, &(VgpuLimits){{[VGPU_LIMIT_SHARED_MEMORY] = 2}}, FALSE);
+    for (guint i = 0; i < 3; i++)
+        guest_begin(&f->guest[i], SESSION + 1);
+    assert_int_equal(guest_broken(&f->guest[0]), VGPU_RESULT_OK);
+    assert_int_equal(guest_broken(&f->guest[1]), VGPU_RESULT_OK);
+    assert_int_equal(guest_broken(&f->guest[2]), VGPU_RESULT_QUOTA);
+    assert_int_equal(*used, 2 * PROCESS_SLOT);
+    assert_int_equal(CALL(1, VGPU_CMD_NOP, 0), VGPU_RESULT_OK);
+
+    guest_begin(&f->guest[0], 0);
+    guest_begin(&f->guest[2], 0);
+    guest_begin(&f->guest[2], SESSION + 2);
+    assert_int_equal(guest_broken(&f->guest[2]), VGPU_RESULT_OK);
+    assert_int_equal(CALL(2, VGPU_CMD_NOP, 0), VGPU_RESULT_OK);
+    assert_int_equal(*used, 2 * PROCESS_SLOT);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
+/* What a VM holds stands on the page, and is gone with its session, released or not. */
+static void test_used(void **state)
+{
+    Fixture *f = *state;
+    _Atomic guint64 *used;
+
+    start(f, OPTIONS("--backend=null"));
+    used = f->process.page->used;
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), 4096), VGPU_RESULT_OK);
+    assert_int_equal(CALL(1, VGPU_CMD_BUFFER_CREATE, H(1), 8192), VGPU_RESULT_OK);
+    assert_int_equal(CALL(1, VGPU_CMD_PROGRAM_CREATE, H(2), 0, 0, 100), VGPU_RESULT_OK);
+    assert_int_equal(used[VGPU_QUOTA_MEMORY], 3 * 4096);
+    assert_int_equal(used[VGPU_QUOTA_HANDLES], 3);
+    assert_int_equal(used[VGPU_QUOTA_PROGRAMS], 100);
+    assert_int_equal(CALL(0, VGPU_CMD_RELEASE, H(1)), VGPU_RESULT_OK);
+    assert_int_equal(used[VGPU_QUOTA_MEMORY], 8192);
+    for (guint i = 0; i < QUEUES; i++)
+        guest_begin(&f->guest[i], 0);
+    for (guint i = 0; i < VGPU_QUOTA_COUNT; i++)
+        assert_int_equal(used[i], 0);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
 /* One that never takes its completions, one whose indices jump, and one that rings without end. */
 static void test_bad_neighbours(void **state)
 {
@@ -470,6 +574,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_serves),
         TEST(test_first_failure),
+        TEST(test_rate_waits),
+        TEST(test_rate_beyond_deadline),
+        TEST(test_shared_memory),
+        TEST(test_used),
         TEST(test_bad_neighbours),
         TEST(test_sessions),
         TEST(test_lost_session),
