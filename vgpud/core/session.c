@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define IDLE_US G_USEC_PER_SEC
+
 static const char *const state_names[] = {
     [VGPU_SESSION_RESERVED] = "reserved", [VGPU_SESSION_LINKED] = "linked",
     [VGPU_SESSION_SERVING] = "serving",   [VGPU_SESSION_QUARANTINED] = "quarantined",
@@ -38,6 +40,7 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
     session->priority = priority;
     session->state = VGPU_SESSION_RESERVED;
     session->member = member;
+    session->waiting_us = member == NULL ? g_get_monotonic_time() : 0;
     session->since_us = g_get_real_time();
     session->page = page;
     session->page_fd = fd;
@@ -95,6 +98,37 @@ void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state)
     if (state == VGPU_SESSION_ENDED)
         give_place_back(session);
     vgpu_session_changed(session);
+}
+
+void vgpu_session_set_member(VgpuSession *session, VgpuMember *member)
+{
+    give_place_back(session);
+    session->member = member;
+    if (member != NULL)
+        session->waiting_us = 0;
+    else if (session->waiting_us == 0)
+        session->waiting_us = g_get_monotonic_time();
+}
+
+gboolean vgpu_session_is_waiting(const VgpuSession *session)
+{
+    return session->member == NULL && session->vm_id <= VGPU_VM_ID_MAX &&
+           session->state != VGPU_SESSION_ENDED;
+}
+
+gboolean vgpu_session_is_idle(const VgpuSession *session, gint64 now_us)
+{
+    const VgpuPage *page = session->page;
+
+    if (session->worker_pid == 0)
+        return TRUE;
+    if (atomic_load(&page->state) == VGPU_PAGE_STARTING)
+        return FALSE; /* what it was started for may wait */
+    for (guint i = 0; i < VGPU_QUOTA_COUNT; i++)
+        if (atomic_load(&page->used[i]) != 0)
+            return FALSE;
+    /* Also when the clock was set back. */
+    return ABS(now_us - CLAMP(atomic_load(&page->last_us), 0, G_MAXINT64)) >= IDLE_US;
 }
 
 const char *vgpu_session_state_name(VgpuSessionState state)

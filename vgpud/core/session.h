@@ -41,6 +41,7 @@ typedef struct {
     VgpuLimits limits;      /* what holds within its pool; only vgpu_session_limit() writes it */
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */
     VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL: none, or given back */
+    gint64 waiting_us;      /* g_get_monotonic_time() since when it has none; 0: it has one */
     VgpuFaults faults;      /* deaths of its workers */
     gint64 since_us;        /* g_get_real_time() of the reservation */
     pid_t qemu_pid;         /* 0: none */
@@ -75,6 +76,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuSession, vgpu_session_unref)
  * of ours: it is asserted. ENDED gives the place back to the pool. Tells the watcher.
  */
 void vgpu_session_set_state(VgpuSession *session, VgpuSessionState state);
+
+/*
+ * vgpu_session_set_member:
+ * Gives the former place back and takes @member over; NULL: from now on it waits for one.
+ */
+void vgpu_session_set_member(VgpuSession *session, VgpuMember *member);
+
+/* It has no place and would be served if it had one. Legacy VMs take one for each request. */
+gboolean vgpu_session_is_waiting(const VgpuSession *session);
+
+/*
+ * vgpu_session_is_idle:
+ * Its worker can be ended without anybody noticing: no program of its guest has a queue or anything
+ * on the device, and no request of protocol 1.0 was answered in the last second before @now_us
+ * (g_get_real_time()). That is what the worker says: one that lies harms its own VM only.
+ */
+gboolean vgpu_session_is_idle(const VgpuSession *session, gint64 now_us);
 
 /* Tells the watcher. To be called by whoever has changed another field than the state. */
 void vgpu_session_changed(VgpuSession *session);

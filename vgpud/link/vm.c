@@ -206,10 +206,8 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, const 
         drop_worker(self);
         if (session->state == VGPU_SESSION_SERVING)
             vgpu_session_set_state(session, VGPU_SESSION_LINKED);
-        if (session->member != NULL)
-            vgpu_member_leave(session->member);
         session->pool = pool;
-        session->member = member;
+        vgpu_session_set_member(session, member);
     }
     vgpu_session_limit(session, limits, vgpu_pools_get(self->settings->pools, pool));
     vgpu_session_changed(session);

@@ -58,7 +58,7 @@ VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
  * Gives a running VM another priority, pool or limits, and shows the first two to its guest. In
  * another pool it takes @member, which vgpu_pools_place() gave (NULL: there was no place), and a
  * new worker; a request that is under way ends with an error. In the same pool @member is NULL, or
- * the place of a VM that had none.
+ * another place, to which it moves.
  */
 void vgpu_vm_change(VgpuVm *vm, char pool, enum vgpu_priority priority, const VgpuLimits *limits,
                     VgpuMember *member);
