@@ -5,6 +5,7 @@
 
 #include "dbus-authority.h"
 #include "dbus-service.h"
+#include "metrics.h"
 #include "vgpu-codec.h"
 
 struct VgpuDBusMethods {
@@ -19,6 +20,14 @@ static gboolean on_get_status(VgpuDBusMethods *self, GDBusMethodInvocation *invo
 {
     vgpu_dbus_manager_complete_get_status(self->manager, invocation,
                                           vgpu_model_status(self->model, g_get_monotonic_time()));
+    return TRUE;
+}
+
+static gboolean on_get_metrics(VgpuDBusMethods *self, GDBusMethodInvocation *invocation)
+{
+    g_autofree char *text = vgpu_metrics_text(self->model, (guint64)g_get_monotonic_time() * 1000);
+
+    vgpu_dbus_manager_complete_get_metrics(self->manager, invocation, text);
     return TRUE;
 }
 
@@ -272,6 +281,7 @@ VgpuDBusMethods *vgpu_dbus_methods_new(VgpuDBusManager *manager, const VgpuModel
         {"handle-list-vms", G_CALLBACK(on_list_vms)},
         {"handle-list-events", G_CALLBACK(on_list_events)},
         {"handle-get-vm", G_CALLBACK(on_get_vm)},
+        {"handle-get-metrics", G_CALLBACK(on_get_metrics)},
         {"handle-inject", G_CALLBACK(on_inject)},
     };
 

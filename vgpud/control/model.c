@@ -107,7 +107,29 @@ static GVariant *member_dict(GPtrArray *sessions, const VgpuMember *member)
     return g_variant_builder_end(&dict);
 }
 
-static GVariant *pool_dict(GPtrArray *sessions, const VgpuPool *pool)
+/* What all VMs had that the pool has had. */
+static void put_accounts(GVariantBuilder *dict, const VgpuAccounts *accounts)
+{
+    const guint64 *count = accounts->count;
+    GVariantBuilder errors;
+
+    g_variant_builder_init(&errors, G_VARIANT_TYPE("a{st}"));
+    for (guint code = VGPU_ERROR_NONE + 1; code < VGPU_ERROR_COUNT; code++)
+        g_variant_builder_add(&errors, "{st}", vgpu_error_name(code),
+                              count[VGPU_ACCOUNT_ERRORS + code]);
+    put_count(dict, "requests", count[VGPU_ACCOUNT_REQUESTS]);
+    put(dict, "errors", g_variant_builder_end(&errors));
+    put_count(dict, "bytes-in", count[VGPU_ACCOUNT_BYTES_IN]);
+    put_count(dict, "bytes-out", count[VGPU_ACCOUNT_BYTES_OUT]);
+    put_count(dict, "device-ns", count[VGPU_ACCOUNT_DEVICE_NS]);
+    put_count(dict, "service-ns", count[VGPU_ACCOUNT_SERVICE_NS]);
+    put(dict, "waits",
+        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, &count[VGPU_ACCOUNT_WAITS],
+                                  VGPU_PAGE_WAITS, sizeof(guint64)));
+    put_count(dict, "wait-ns", count[VGPU_ACCOUNT_WAIT_NS]);
+}
+
+static GVariant *pool_dict(const VgpuModel *model, GPtrArray *sessions, const VgpuPool *pool)
 {
     const char letter[] = {pool->letter, '\0'};
     GVariantBuilder dict, members;
@@ -124,6 +146,8 @@ static GVariant *pool_dict(GPtrArray *sessions, const VgpuPool *pool)
     put_string(&dict, "over-quota", pool->limits.waits ? "wait" : "error");
     put_uint(&dict, "used", vgpu_pool_used(pool));
     put(&dict, "members", g_variant_builder_end(&members));
+    put_accounts(&dict, vgpu_sessions_accounts(model->sessions, pool->letter,
+                                               (guint64)g_get_monotonic_time() * 1000));
     return g_variant_builder_end(&dict);
 }
 
@@ -136,7 +160,7 @@ GVariant *vgpu_model_pools(const VgpuModel *model)
     for (char letter = 'A'; letter <= 'Z'; letter++) {
         const VgpuPool *pool = vgpu_pools_get(model->pools, letter);
         if (pool != NULL)
-            g_variant_builder_add_value(&list, pool_dict(sessions, pool));
+            g_variant_builder_add_value(&list, pool_dict(model, sessions, pool));
     }
     return g_variant_builder_end(&list);
 }
@@ -146,7 +170,7 @@ GVariant *vgpu_model_pool(const VgpuModel *model, char letter)
     g_autoptr(GPtrArray) sessions = vgpu_sessions_list(model->sessions);
     const VgpuPool *pool = vgpu_pools_get(model->pools, letter);
 
-    return pool == NULL ? NULL : pool_dict(sessions, pool);
+    return pool == NULL ? NULL : pool_dict(model, sessions, pool);
 }
 
 static const char *backend_state_name(guint32 state)
@@ -170,6 +194,16 @@ static GVariant *error_counts(const VgpuPage *page)
     return g_variant_builder_end(&dict);
 }
 
+static GVariant *page_waits(const VgpuPage *page)
+{
+    guint64 waits[VGPU_PAGE_WAITS];
+
+    for (gsize i = 0; i < VGPU_PAGE_WAITS; i++)
+        waits[i] = COUNTER(page, waits[i]);
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, waits, VGPU_PAGE_WAITS,
+                                     sizeof(guint64));
+}
+
 /* The part that the worker wrote. */
 static void put_page(GVariantBuilder *dict, const VgpuPage *page)
 {
@@ -191,6 +225,21 @@ static void put_page(GVariantBuilder *dict, const VgpuPage *page)
     put_count(dict, "service-ns", service_ns);
     put_count(dict, "mean-service-ns", requests == 0 ? 0 : service_ns / requests);
     put(dict, "last-us", g_variant_new_int64(MAX(0, atomic_load(&page->last_us))));
+    put(dict, "waits", page_waits(page));
+    put_count(dict, "wait-ns", COUNTER(page, wait_ns));
+}
+
+/* What it holds now. */
+static void put_used(GVariantBuilder *dict, const VgpuSession *session)
+{
+    static const char *const keys[VGPU_QUOTA_COUNT] = {
+        [VGPU_QUOTA_MEMORY] = "memory-used",        [VGPU_QUOTA_PROGRAMS] = "programs-used",
+        [VGPU_QUOTA_HANDLES] = "handles-used",      [VGPU_QUOTA_OUTSTANDING] = "outstanding-used",
+        [VGPU_QUOTA_SHARED] = "shared-memory-used",
+    };
+
+    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
+        put_count(dict, keys[i], vgpu_session_used(session, (VgpuQuotaKind)i));
 }
 
 /* The part that vgpud itself knows, and that changes seldom. */
@@ -219,6 +268,7 @@ GVariant *vgpu_model_vm(const VgpuSession *session)
     put_session(&dict, session);
     put(&dict, "since-us", g_variant_new_int64(session->since_us));
     put_page(&dict, session->page);
+    put_used(&dict, session);
     return g_variant_builder_end(&dict);
 }
 

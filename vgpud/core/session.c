@@ -44,6 +44,7 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
     session->since_us = g_get_real_time();
     session->page = page;
     session->page_fd = fd;
+    session->looked_ns = (guint64)g_get_monotonic_time() * 1000;
     return session;
 }
 
@@ -52,6 +53,31 @@ void vgpu_session_limit(VgpuSession *session, const VgpuLimits *wish, const Vgpu
     session->wish = *wish;
     session->limits = vgpu_limits_within(wish, pool != NULL ? &pool->limits : NULL);
     vgpu_page_set_limits(session->page, &session->limits, pool != NULL && pool->limits.waits);
+}
+
+void vgpu_session_look(VgpuSession *session, guint64 now_ns)
+{
+    VgpuAccounts *total = NULL;
+
+    if (session->sessions != NULL && g_ascii_isupper(session->pool))
+        total = &session->sessions->pools[session->pool - 'A'];
+    if (now_ns <= session->looked_ns)
+        return;
+    vgpu_accounts_look(&session->accounts, session->page, now_ns - session->looked_ns, total);
+    session->looked_ns = now_ns;
+}
+
+void vgpu_session_set_pool(VgpuSession *session, char pool, guint64 now_ns)
+{
+    vgpu_session_look(session, now_ns);
+    session->pool = pool;
+}
+
+guint64 vgpu_session_used(const VgpuSession *session, VgpuQuotaKind kind)
+{
+    if (session->worker_pid == 0)
+        return 0;
+    return MIN(atomic_load(&session->page->used[kind]), (guint64)G_MAXINT64);
 }
 
 VgpuSession *vgpu_session_ref(VgpuSession *session)
@@ -174,6 +200,7 @@ void vgpu_sessions_remove(VgpuSessions *sessions, const char *uuid)
 
     if (!g_hash_table_steal_extended(sessions->by_uuid, uuid, NULL, (gpointer *)&session))
         return;
+    vgpu_session_look(session, (guint64)g_get_monotonic_time() * 1000);
     session->sessions = NULL;
     tell(sessions, session, VGPU_SESSION_NEWS_REMOVED);
 }
@@ -182,6 +209,17 @@ void vgpu_sessions_watch(VgpuSessions *sessions, VgpuSessionWatcher watcher, gpo
 {
     sessions->watcher = watcher;
     sessions->watcher_data = user_data;
+}
+
+const VgpuAccounts *vgpu_sessions_accounts(VgpuSessions *sessions, char pool, guint64 now_ns)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, sessions->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        vgpu_session_look(value, now_ns);
+    return &sessions->pools[pool - 'A'];
 }
 
 VgpuSession *vgpu_sessions_by_uuid(const VgpuSessions *sessions, const char *uuid)

@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#include "accounts.h"
 #include "faults.h"
 #include "page.h"
 #include "pool.h"
@@ -48,6 +49,8 @@ typedef struct {
     pid_t worker_pid;       /* 0: none */
     VgpuPage *page;         /* accounting; shared with the workers */
     int page_fd;
+    VgpuAccounts accounts; /* what the VM has had; only vgpu_session_look() writes it */
+    guint64 looked_ns;     /* when, CLOCK_MONOTONIC */
 } VgpuSession;
 
 /*
@@ -65,6 +68,23 @@ VgpuSession *vgpu_session_new(const char *uuid, const char *name, guint32 vm_id,
  * @pool; NULL: its pool is not there.
  */
 void vgpu_session_limit(VgpuSession *session, const VgpuLimits *wish, const VgpuPool *pool);
+
+/*
+ * vgpu_session_look:
+ * Brings the session's accounts, and those of its pool if it is in a registry, up to date. @now_ns
+ * is CLOCK_MONOTONIC. To be called before they are read; done before the pool changes, and when it
+ * leaves the registry.
+ */
+void vgpu_session_look(VgpuSession *session, guint64 now_ns);
+
+/* Another pool: what it had until @now_ns stays in the accounts of the former one. */
+void vgpu_session_set_pool(VgpuSession *session, char pool, guint64 now_ns);
+
+/*
+ * vgpu_session_used:
+ * What the VM holds now, as its worker says: within 0..G_MAXINT64, and 0 without a worker.
+ */
+guint64 vgpu_session_used(const VgpuSession *session, VgpuQuotaKind kind);
 
 VgpuSession *vgpu_session_ref(VgpuSession *session);
 void vgpu_session_unref(VgpuSession *session);
@@ -114,6 +134,7 @@ struct VgpuSessions {
     GHashTable *by_uuid;
     VgpuSessionWatcher watcher; /* NULL: nobody watches */
     gpointer watcher_data;
+    VgpuAccounts pools[26]; /* of all sessions that there were, by letter */
 };
 
 VgpuSessions *vgpu_sessions_new(void);
@@ -126,6 +147,13 @@ void vgpu_sessions_watch(VgpuSessions *sessions, VgpuSessionWatcher watcher, gpo
 /* Takes a reference. There must be none of this UUID yet. */
 void vgpu_sessions_add(VgpuSessions *sessions, VgpuSession *session);
 void vgpu_sessions_remove(VgpuSessions *sessions, const char *uuid);
+
+/*
+ * vgpu_sessions_accounts:
+ * What all VMs have had in @pool, 'A'..'Z', since vgpud has started, also those that are gone.
+ * Brings the accounts of all sessions up to date. Borrowed.
+ */
+const VgpuAccounts *vgpu_sessions_accounts(VgpuSessions *sessions, char pool, guint64 now_ns);
 
 /* Borrowed; NULL when there is none. */
 VgpuSession *vgpu_sessions_by_uuid(const VgpuSessions *sessions, const char *uuid);

@@ -261,7 +261,7 @@ enum vgpu_error vgpu_legacy_vm_prepare(VgpuLegacyVm *self, char pool, enum vgpu_
     }
     g_clear_handle_id(&self->idle_source, g_source_remove);
     if (pool != session->pool || priority != session->priority) {
-        session->pool = pool;
+        vgpu_session_set_pool(session, pool, (guint64)g_get_monotonic_time() * 1000);
         session->priority = priority;
         vgpu_session_changed(session);
     }

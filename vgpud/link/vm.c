@@ -206,7 +206,7 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, const 
         drop_worker(self);
         if (session->state == VGPU_SESSION_SERVING)
             vgpu_session_set_state(session, VGPU_SESSION_LINKED);
-        session->pool = pool;
+        vgpu_session_set_pool(session, pool, (guint64)g_get_monotonic_time() * 1000);
         vgpu_session_set_member(session, member);
     }
     vgpu_session_limit(session, limits, vgpu_pools_get(self->settings->pools, pool));

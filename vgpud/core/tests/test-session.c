@@ -69,6 +69,40 @@ static void test_the_limit_reaches_the_page(void **state)
     assert_int_equal(atomic_load(&session->page->limits_wait), 0);
 }
 
+/* A pool's sum keeps what sessions had that have moved away or ended. */
+static void test_accounts_of_pools(void **state)
+{
+    (void)state;
+    const guint64 second = G_GUINT64_CONSTANT(1000000000);
+    g_autoptr(VgpuSessions) sessions = vgpu_sessions_new();
+    g_autoptr(VgpuSession) web = make(UUID_1, "web", 7, NULL);
+    g_autoptr(VgpuSession) db = make(UUID_2, "db", 8, NULL);
+    guint64 now = web->looked_ns + second;
+
+    vgpu_sessions_add(sessions, web);
+    vgpu_sessions_add(sessions, db);
+    const char from = web->pool;
+    atomic_store(&web->page->requests, 100);
+    atomic_store(&db->page->requests, 10);
+    assert_int_equal(vgpu_sessions_accounts(sessions, from, now)->count[VGPU_ACCOUNT_REQUESTS],
+                     110);
+
+    atomic_store(&web->page->requests, 150);
+    vgpu_session_set_pool(web, 'Z', now += second);
+    atomic_store(&web->page->requests, 157);
+    assert_int_equal(
+        vgpu_sessions_accounts(sessions, 'Z', now += second)->count[VGPU_ACCOUNT_REQUESTS], 7);
+    assert_int_equal(vgpu_sessions_accounts(sessions, from, now)->count[VGPU_ACCOUNT_REQUESTS],
+                     160);
+    assert_int_equal(web->accounts.count[VGPU_ACCOUNT_REQUESTS], 157);
+
+    db->looked_ns = 0; /* the removal's time is the real one */
+    atomic_store(&db->page->requests, 11);
+    vgpu_sessions_remove(sessions, UUID_2);
+    assert_int_equal(vgpu_sessions_accounts(sessions, from, now)->count[VGPU_ACCOUNT_REQUESTS],
+                     161);
+}
+
 static void test_registry(void **state)
 {
     (void)state;
@@ -149,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_a_lost_reference_gives_the_place_back),
         cmocka_unit_test(test_the_limit_reaches_the_page),
+        cmocka_unit_test(test_accounts_of_pools),
         cmocka_unit_test(test_registry),
         cmocka_unit_test(test_watcher),
     };
