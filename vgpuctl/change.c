@@ -141,3 +141,27 @@ gboolean vgpuctl_run_inject(VgpuctlContext *context, GError **error)
     }
     return TRUE;
 }
+
+gboolean vgpuctl_run_reload(VgpuctlContext *context, GError **error)
+{
+    return change(context, "Reload", NULL, error);
+}
+
+gboolean vgpuctl_run_drain(VgpuctlContext *context, GError **error)
+{
+    return change(context, "Drain", g_variant_new("(sb)", context->argument, TRUE), error);
+}
+
+gboolean vgpuctl_run_undrain(VgpuctlContext *context, GError **error)
+{
+    return change(context, "Drain", g_variant_new("(sb)", context->argument, FALSE), error);
+}
+
+gboolean vgpuctl_run_move(VgpuctlContext *context, GError **error)
+{
+    const char *member = context->second != NULL ? context->second : "";
+
+    return change(context, "MoveVm",
+                  g_variant_new("(ssb)", context->argument, member, context->options->force),
+                  error);
+}

@@ -17,6 +17,7 @@ typedef struct {
     char *priority;
     gboolean all;
     gboolean follow;
+    gboolean force;
     gdouble interval; /* seconds */
     gint count;
 } VgpuctlOptions;
@@ -24,6 +25,7 @@ typedef struct {
 typedef struct {
     GDBusConnection *connection;
     const char *argument; /* of the command; NULL: none was given */
+    const char *second;   /* the argument behind it; NULL: none was given */
     const VgpuctlOptions *options;
     GString *out; /* written when the command has returned TRUE */
 } VgpuctlContext;
@@ -44,4 +46,8 @@ gboolean vgpuctl_options_have_wish(const VgpuctlOptions *options);
 gboolean vgpuctl_run_attach(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_set(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_reload(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_drain(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_undrain(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_move(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_inject(VgpuctlContext *context, GError **error);

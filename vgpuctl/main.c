@@ -13,6 +13,7 @@ enum {
     TAKES_ALL = 1 << 2,
     TAKES_FOLLOW = 1 << 3,
     TAKES_TIMES = 1 << 4, /* --interval and --count */
+    TAKES_FORCE = 1 << 5,
 };
 
 typedef struct {
@@ -35,6 +36,10 @@ static const Command commands[] = {
     {"attach", "DOMAIN --pool X [--priority P] | --all", 0, 1, TAKES_WISH | TAKES_ALL,
      vgpuctl_run_attach},
     {"detach", "DOMAIN | --all", 0, 1, TAKES_ALL, vgpuctl_run_detach},
+    {"move", "VM [MEMBER] [--force]", 1, 2, TAKES_FORCE, vgpuctl_run_move},
+    {"drain", "POOL/MEMBER", 1, 1, 0, vgpuctl_run_drain},
+    {"undrain", "POOL/MEMBER", 1, 1, 0, vgpuctl_run_undrain},
+    {"reload", "", 0, 0, 0, vgpuctl_run_reload},
     {"inject", "< XML", 0, 0, 0, vgpuctl_run_inject},
     {"version", "", 0, 0, 0, vgpuctl_run_version},
 };
@@ -57,6 +62,10 @@ static const char summary[] =
     "  attach --all    ends detach --all\n"
     "  detach DOMAIN   takes it away again\n"
     "  detach --all    puts every definition back to what it was before vgpud\n"
+    "  move VM         to another member of its pool, or to the one named behind it\n"
+    "  drain P/M       member M of pool P takes no more VMs, and those on it leave when idle\n"
+    "  undrain P/M     it takes VMs again\n"
+    "  reload          reads the configuration again\n"
     "  inject          puts the device into the domain XML that it reads, for virsh create";
 
 static const char description[] =
@@ -87,6 +96,7 @@ static guint given(const VgpuctlOptions *options)
     bits |= vgpuctl_options_have_wish(options) ? TAKES_WISH : 0;
     bits |= options->all ? TAKES_ALL : 0;
     bits |= options->follow ? TAKES_FOLLOW : 0;
+    bits |= options->force ? TAKES_FORCE : 0;
     bits |= options->interval != 0 || options->count != 0 ? TAKES_TIMES : 0;
     return bits;
 }
@@ -119,8 +129,8 @@ static const Command *choose_command(char **words, const VgpuctlOptions *options
     return command;
 }
 
-static gboolean carry_out(const Command *command, const char *argument,
-                          const VgpuctlOptions *options, GError **error)
+static gboolean carry_out(const Command *command, char **arguments, const VgpuctlOptions *options,
+                          GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autoptr(GDBusConnection) connection =
@@ -130,7 +140,8 @@ static gboolean carry_out(const Command *command, const char *argument,
         return FALSE;
     VgpuctlContext context = {
         .connection = connection,
-        .argument = argument,
+        .argument = arguments[0],
+        .second = arguments[0] != NULL ? arguments[1] : NULL,
         .options = options,
         .out = out,
     };
@@ -158,6 +169,8 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
         {"all", 'a', 0, G_OPTION_ARG_NONE, &options->all, "attach, detach: every domain", NULL},
         {"follow", 'f', 0, G_OPTION_ARG_NONE, &options->follow, "events: go on with new ones",
          NULL},
+        {"force", 0, 0, G_OPTION_ARG_NONE, &options->force,
+         "move: also a VM that is busy; what it has on its device is lost", NULL},
         {"interval", 'i', 0, G_OPTION_ARG_DOUBLE, &options->interval,
          "top: seconds between two looks (2)", "S"},
         {"count", 'n', 0, G_OPTION_ARG_INT, &options->count,
@@ -181,7 +194,7 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
         return vgpuctl_write(out, error);
     }
     const Command *command = choose_command(words, options, error);
-    return command != NULL && carry_out(command, words[1], options, error);
+    return command != NULL && carry_out(command, words + 1, options, error);
 }
 
 int main(int argc, char **argv)

@@ -77,6 +77,16 @@ static char *usage_text(guint used, guint slots)
     return slots == 0 ? g_strdup_printf("%u", used) : g_strdup_printf("%u/%u", used, slots);
 }
 
+/* Whether a member takes VMs. */
+static const char *member_state(GVariant *member)
+{
+    gboolean draining = FALSE, removed = FALSE;
+
+    g_variant_lookup(member, "draining", "b", &draining);
+    g_variant_lookup(member, "removed", "b", &removed);
+    return removed ? "removed" : draining ? "draining" : "-";
+}
+
 /* What the workers found on a member; before there was one, what the configuration says. */
 static char *member_device(GVariant *member)
 {
@@ -100,8 +110,8 @@ static char *limit_text(GVariant *dict)
 
 void vgpuctl_show_pools(GVariant *pools, GString *out)
 {
-    static const char *const titles[] = {"POOL",   "MEMBER",       "BACKEND",     ">VMS",
-                                         "DEVICE", "LIMIT PER VM", "DESCRIPTION", NULL};
+    static const char *const titles[] = {"POOL",  "MEMBER", "BACKEND",      ">VMS",        "STATE",
+                                         ">LOAD", "DEVICE", "LIMIT PER VM", "DESCRIPTION", NULL};
     g_autoptr(VgpuctlTable) table = vgpuctl_table_new(titles);
     GVariantIter pool_iter, member_iter;
     GVariant *pool, *member;
@@ -119,6 +129,8 @@ void vgpuctl_show_pools(GVariant *pools, GString *out)
             vgpuctl_table_add(table, vgpuctl_dict_string(member, "backend"));
             add(table,
                 usage_text(vgpuctl_dict_uint(member, "used"), vgpuctl_dict_uint(member, "slots")));
+            vgpuctl_table_add(table, member_state(member));
+            add(table, g_strdup_printf("%u %%", (vgpuctl_dict_uint(member, "load") + 5) / 10));
             add(table, member_device(member));
             add(table, limit_text(pool));
             vgpuctl_table_add(table, vgpuctl_dict_string(pool, "description"));
@@ -133,6 +145,20 @@ static const char *vm_device(GVariant *vm)
     const char *failure = vgpuctl_dict_string(vm, "failure");
 
     return *failure != '\0' ? failure : vgpuctl_dict_string(vm, "device");
+}
+
+static gboolean is_waiting(GVariant *vm)
+{
+    gboolean waiting = FALSE;
+
+    g_variant_lookup(vm, "waiting", "b", &waiting);
+    return waiting;
+}
+
+/* A VM without a place is not served, whatever its QEMU and its start have come to. */
+static const char *vm_state(GVariant *vm)
+{
+    return is_waiting(vm) ? "waiting" : vgpuctl_dict_string(vm, "state");
 }
 
 void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out)
@@ -154,7 +180,7 @@ void vgpuctl_show_vms(GVariant *vms, gint64 now_us, GString *out)
         add_count(table, vgpuctl_dict_uint(vm, "vm-id"));
         vgpuctl_table_add(table, vgpuctl_dict_string(vm, "pool"));
         vgpuctl_table_add(table, vgpuctl_dict_string(vm, "priority"));
-        vgpuctl_table_add(table, vgpuctl_dict_string(vm, "state"));
+        vgpuctl_table_add(table, vm_state(vm));
         vgpuctl_table_add(table, vm_device(vm));
         add_count(table, vgpuctl_dict_count(vm, "requests"));
         add_count(table, vgpuctl_dict_errors(vm));
@@ -217,7 +243,8 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
     append_line(out, "uuid", vgpuctl_dict_string(vm, "uuid"));
     append_taken(out, "number", g_strdup_printf("%u", vgpuctl_dict_uint(vm, "vm-id")));
     append_line(out, "pool", vgpuctl_dict_string(vm, "pool"));
-    append_line(out, "member", vgpuctl_dict_string(vm, "member"));
+    append_line(out, "member",
+                is_waiting(vm) ? "none: it waits for a place" : vgpuctl_dict_string(vm, "member"));
     append_line(out, "priority", vgpuctl_dict_string(vm, "priority"));
     append_taken(out, "limit", limit_text(vm));
     append_line(out, "state", vgpuctl_dict_string(vm, "state"));

@@ -18,10 +18,18 @@ typedef struct VgpuDaemon VgpuDaemon;
 /*
  * vgpu_daemon_new:
  * Makes the folders and sockets, takes the D-Bus name and begins to connect to libvirt, all in the
- * default main context. Takes over @settings. Returns NULL with @error set when something else
- * already does this job here, or a folder or socket cannot be made.
+ * default main context. Takes over @settings, which came from the file @config (NULL: there is
+ * none), but for the libvirt URI @connect, if that is not NULL. Returns NULL with @error set when
+ * something else already does this job here, or a folder or socket cannot be made.
  */
-VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, GError **error);
+VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, const char *config, const char *connect,
+                            GError **error);
+
+/*
+ * vgpu_daemon_reload:
+ * Reads the configuration again. FALSE with @error set: it is invalid, and nothing has changed.
+ */
+gboolean vgpu_daemon_reload(VgpuDaemon *daemon, GError **error);
 
 /* Ends all sessions: guests get 0x03 until a vgpud is there again. */
 void vgpu_daemon_free(VgpuDaemon *daemon);

@@ -68,11 +68,21 @@ static gboolean on_signal(gpointer loop)
     return G_SOURCE_CONTINUE;
 }
 
-static int run(VgpuSettings *settings)
+static gboolean on_hangup(gpointer daemon)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!vgpu_daemon_reload(daemon, &error))
+        g_warning("the configuration stays as it was: %s", error->message);
+    return G_SOURCE_CONTINUE;
+}
+
+static int run(VgpuSettings *settings, const Options *options)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-    g_autoptr(VgpuDaemon) daemon = vgpu_daemon_new(settings, &error);
+    g_autoptr(VgpuDaemon) daemon =
+        vgpu_daemon_new(settings, options->config, options->connect, &error);
 
     if (daemon == NULL) {
         g_printerr("vgpud: %s\n", error->message);
@@ -80,6 +90,7 @@ static int run(VgpuSettings *settings)
     }
     g_unix_signal_add(SIGTERM, on_signal, loop);
     g_unix_signal_add(SIGINT, on_signal, loop);
+    g_unix_signal_add(SIGHUP, on_hangup, daemon);
     g_main_loop_run(loop);
     g_message("ended by signal");
     return EXIT_SUCCESS;
@@ -118,5 +129,5 @@ int main(int argc, char **argv)
         vgpu_settings_free(settings);
         return EXIT_FAILURE;
     }
-    return run(settings);
+    return run(settings, &options);
 }

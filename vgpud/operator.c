@@ -85,6 +85,28 @@ static char *inject(const char *xml, GError **error, gpointer user_data)
     return vgpu_domain_xml_inject(xml, strlen(xml), &wanted, error);
 }
 
+static gboolean reload(GError **error, gpointer user_data)
+{
+    const VgpuOperator *self = user_data;
+
+    return self->reload(error, self->daemon);
+}
+
+static gboolean drain(const char *member, gboolean on, GError **error, gpointer user_data)
+{
+    const VgpuOperator *self = user_data;
+
+    return self->drain(member, on, error, self->daemon);
+}
+
+static gboolean move(VgpuSession *session, const char *member, gboolean force, GError **error,
+                     gpointer user_data)
+{
+    const VgpuOperator *self = user_data;
+
+    return self->move(session, member, force, error, self->daemon);
+}
+
 VgpuActions vgpu_operator_actions(VgpuOperator *self)
 {
     return (VgpuActions){
@@ -92,6 +114,9 @@ VgpuActions vgpu_operator_actions(VgpuOperator *self)
         .detach_all = detach_all,
         .attach_all = attach_all,
         .inject = inject,
+        .reload = reload,
+        .drain = drain,
+        .move = move,
         .user_data = self,
     };
 }

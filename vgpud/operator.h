@@ -12,6 +12,13 @@ typedef struct {
     VgpuHost *host;
     const VgpuSessions *sessions;
     const VgpuSettings *settings;
+
+    /* As those of VgpuActions, with @daemon for user data. */
+    gboolean (*reload)(GError **error, gpointer daemon);
+    gboolean (*drain)(const char *member, gboolean drain, GError **error, gpointer daemon);
+    gboolean (*move)(VgpuSession *session, const char *member, gboolean force, GError **error,
+                     gpointer daemon);
+    gpointer daemon;
 } VgpuOperator;
 
 /* The actions, done with what @self names. */

@@ -119,7 +119,7 @@ static void test_missing_keys(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(out->str, "\nx   0       -     -         -      -              0"));
     g_string_truncate(out, 0);
     vgpuctl_show_pools(pools, out);
-    assert_non_null(strstr(out->str, "\n-     -       -          0  (the first)  none"));
+    assert_non_null(strstr(out->str, "\n-     -       -          0  -       0 %  (the first)  none"));
 }
 
 int main(void)

@@ -25,11 +25,11 @@ static void test_status(void **state)
     assert_shows(runner, "libvirt:  connected to qemu:///system, libvirt 9.0.0, QEMU 7.2.22\n");
     assert_shows(runner, "VMs:      2 (1 reserved, 1 serving)\n");
     assert_shows(runner,
-                 "VM   NUMBER  POOL  PRIORITY  STATE     DEVICE       REQUESTS  ERRORS     MEAN  "
+                 "VM   NUMBER  POOL  PRIORITY  STATE    DEVICE       REQUESTS  ERRORS     MEAN  "
                  "LAST\n"
-                 "db   9       B     low       reserved  -                   0       0      0 s  "
+                 "db   9       B     low       waiting  -                   0       0      0 s  "
                  "never\n"
-                 "web  3       A     high      serving   Example GPU      1000       7  20.0 us  "
+                 "web  3       A     high      serving  Example GPU      1000       7  20.0 us  "
                  "now\n");
     assert_string_equal(runner->err, "");
 
@@ -116,12 +116,16 @@ static void test_pools(void **state)
     Runner *runner = *state;
     runner_start_service(runner);
 
+    VgpuMember *gpu1 = vgpu_pool_member(vgpu_pools_get(runner->example->pools, 'A'), "gpu1");
+    gpu1->draining = TRUE;
+    gpu1->load = 123;
     assert_int_equal(runner_run(runner, "pools"), 0);
-    assert_string_equal(runner->out,
-                        "POOL  MEMBER  BACKEND  VMS  DEVICE       LIMIT PER VM     DESCRIPTION\n"
-                        "A     gpu0    opencl   1/4  Example GPU  100/s, burst 10  fast GPUs\n"
-                        "A     gpu1    opencl     0  (0:1)        100/s, burst 10  fast GPUs\n"
-                        "B     none    null       0  (the first)  none             -\n");
+    assert_string_equal(
+        runner->out,
+        "POOL  MEMBER  BACKEND  VMS  STATE     LOAD  DEVICE       LIMIT PER VM     DESCRIPTION\n"
+        "A     gpu0    opencl   1/4  -          0 %  Example GPU  100/s, burst 10  fast GPUs\n"
+        "A     gpu1    opencl     0  draining  12 %  (0:1)        100/s, burst 10  fast GPUs\n"
+        "B     none    null       0  -          0 %  (the first)  none             -\n");
 
     assert_int_equal(runner_run(runner, "--json pools"), 0);
     g_autoptr(JsonNode) node = runner_parse_json(runner);

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "vm-limits.h"
+#include "session.h"
 #include "vgpu-registers.h"
 
 /* What a domain's element is to say. */
@@ -32,6 +33,16 @@ typedef struct {
 
     /* The domain XML with our device, owned by the caller; NULL with @error set. */
     char *(*inject)(const char *xml, GError **error, gpointer user_data);
+
+    /* Reads the configuration again; FALSE with @error set: it is invalid, nothing has changed. */
+    gboolean (*reload)(GError **error, gpointer user_data);
+
+    /* @drain: the member "A/NAME" takes no more VMs and is emptied; else it takes them again. */
+    gboolean (*drain)(const char *member, gboolean drain, GError **error, gpointer user_data);
+
+    /* Moves a VM to that member of its pool, "": to any other; a busy one only if @force. */
+    gboolean (*move)(VgpuSession *session, const char *member, gboolean force, GError **error,
+                     gpointer user_data);
 
     gpointer user_data;
 } VgpuActions;

@@ -239,6 +239,47 @@ static void attach_all(VgpuDBusMethods *self, GDBusMethodInvocation *invocation,
     self->actions->attach_all(on_done, invocation, self->actions->user_data);
 }
 
+/* Answers a change that has been tried. */
+static void finish(GDBusMethodInvocation *invocation, gboolean done, const GError *error)
+{
+    if (done)
+        g_dbus_method_invocation_return_value(invocation, NULL);
+    else
+        return_failure(invocation, error);
+}
+
+static void reload(VgpuDBusMethods *self, GDBusMethodInvocation *invocation,
+                   GVariant *arguments G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+
+    finish(invocation, self->actions->reload(&error, self->actions->user_data), error);
+}
+
+static void drain(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVariant *arguments)
+{
+    g_autoptr(GError) error = NULL;
+    const char *member;
+    gboolean on;
+
+    g_variant_get(arguments, "(&sb)", &member, &on);
+    finish(invocation, self->actions->drain(member, on, &error, self->actions->user_data), error);
+}
+
+static void move_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVariant *arguments)
+{
+    g_autoptr(GError) error = NULL;
+    const char *which, *member;
+    gboolean force;
+
+    g_variant_get(arguments, "(&s&sb)", &which, &member, &force);
+    VgpuSession *session = find(self, invocation, which);
+    if (session != NULL)
+        finish(invocation,
+               self->actions->move(session, member, force, &error, self->actions->user_data),
+               error);
+}
+
 /* Those that change something: who asks for them must be allowed to. */
 static const struct {
     const char *name;
@@ -250,6 +291,9 @@ static const struct {
     {"Detach", "handle-detach", detach},
     {"DetachAll", "handle-detach-all", detach_all},
     {"AttachAll", "handle-attach-all", attach_all},
+    {"Reload", "handle-reload", reload},
+    {"Drain", "handle-drain", drain},
+    {"MoveVm", "handle-move-vm", move_vm},
 };
 
 static void on_allowed(GDBusMethodInvocation *invocation, gpointer user_data)

@@ -18,6 +18,7 @@ typedef struct {
 } VmObject;
 
 struct VgpuDBusObjects {
+    const VgpuModel *model;
     GDBusObjectManagerServer *manager;
     GPtrArray *pools; /* of PoolObject */
     GHashTable *vms;  /* path -> VmObject */
@@ -73,15 +74,50 @@ static void add_pool(VgpuDBusObjects *objects, const VgpuModel *model, const Vgp
     export(objects, path, object->live);
 }
 
+/* A pool that is gone stays on the bus until vgpu_dbus_objects_pools_changed(). */
 static void update_pools(VgpuDBusObjects *objects)
 {
     for (guint i = 0; i < objects->pools->len; i++) {
         PoolObject *object = objects->pools->pdata[i];
-        guint used = vgpu_pool_used(vgpu_pools_get(object->model->pools, object->letter));
-        if (used == object->used)
+        const VgpuPool *pool = vgpu_pools_get(object->model->pools, object->letter);
+        guint used = pool != NULL ? vgpu_pool_used(pool) : 0;
+        if (pool == NULL || used == object->used)
             continue;
         object->used = used;
         vgpu_dbus_live_update(object->live);
+    }
+}
+
+static PoolObject *find_pool(VgpuDBusObjects *objects, char letter)
+{
+    for (guint i = 0; i < objects->pools->len; i++) {
+        PoolObject *object = objects->pools->pdata[i];
+        if (object->letter == letter)
+            return object;
+    }
+    return NULL;
+}
+
+static void remove_pool(VgpuDBusObjects *objects, PoolObject *object)
+{
+    g_autofree char *path = g_strdup_printf(VGPU_DBUS_PATH "/pool/%c", object->letter);
+
+    g_dbus_object_manager_server_unexport(objects->manager, path);
+    g_ptr_array_remove(objects->pools, object);
+}
+
+void vgpu_dbus_objects_pools_changed(VgpuDBusObjects *objects)
+{
+    for (char letter = 'A'; letter <= 'Z'; letter++) {
+        const VgpuPool *pool = vgpu_pools_get(objects->model->pools, letter);
+        PoolObject *object = find_pool(objects, letter);
+
+        if (object == NULL && pool != NULL)
+            add_pool(objects, objects->model, pool);
+        else if (object != NULL && pool == NULL)
+            remove_pool(objects, object);
+        else if (object != NULL)
+            vgpu_dbus_live_update(object->live);
     }
 }
 
@@ -128,6 +164,7 @@ VgpuDBusObjects *vgpu_dbus_objects_new(const VgpuModel *model)
 {
     VgpuDBusObjects *objects = g_new0(VgpuDBusObjects, 1);
 
+    objects->model = model;
     objects->manager = g_dbus_object_manager_server_new(VGPU_DBUS_PATH);
     objects->pools = g_ptr_array_new_with_free_func(free_pool);
     objects->vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_vm);

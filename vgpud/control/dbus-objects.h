@@ -18,5 +18,8 @@ void vgpu_dbus_objects_free(VgpuDBusObjects *objects);
 /* Puts them on @connection; NULL: takes them off. */
 void vgpu_dbus_objects_connect(VgpuDBusObjects *objects, GDBusConnection *connection);
 
+/* To be called when pools or members have come, gone or changed. */
+void vgpu_dbus_objects_pools_changed(VgpuDBusObjects *objects);
+
 /* To be called for each of the registry's news. */
 void vgpu_dbus_objects_look(VgpuDBusObjects *objects, VgpuSession *session, VgpuSessionNews news);

@@ -183,6 +183,11 @@ VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
     return service;
 }
 
+void vgpu_dbus_service_pools_changed(VgpuDBusService *service)
+{
+    vgpu_dbus_objects_pools_changed(service->objects);
+}
+
 void vgpu_dbus_service_free(VgpuDBusService *service)
 {
     if (service == NULL)

@@ -27,5 +27,8 @@ typedef struct VgpuDBusService VgpuDBusService;
 VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
                                        const VgpuActions *actions);
 
+/* To be called when pools or members have come, gone or changed. */
+void vgpu_dbus_service_pools_changed(VgpuDBusService *service);
+
 void vgpu_dbus_service_free(VgpuDBusService *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDBusService, vgpu_dbus_service_free)

@@ -103,6 +103,11 @@ static GVariant *member_dict(GPtrArray *sessions, const VgpuMember *member)
     put_string(&dict, "device", member->device);
     put_uint(&dict, "slots", member->slots);
     put_uint(&dict, "used", member->used);
+    g_autofree char *key = vgpu_member_device_key(member);
+    put_string(&dict, "device-key", key);
+    put_uint(&dict, "load", member->load);
+    put(&dict, "draining", g_variant_new_boolean(member->draining));
+    put(&dict, "removed", g_variant_new_boolean(member->removed));
     put(&dict, "device-names", member_devices(sessions, member));
     return g_variant_builder_end(&dict);
 }
@@ -129,6 +134,48 @@ static void put_accounts(GVariantBuilder *dict, const VgpuAccounts *accounts)
     put_count(dict, "wait-ns", count[VGPU_ACCOUNT_WAIT_NS]);
 }
 
+static void put_rules(GVariantBuilder *dict, const VgpuPoolRules *rules)
+{
+    const VgpuSchedulerSettings *scheduler = &rules->scheduler;
+
+    put_string(dict, "policy", vgpu_scheduler_policy_name(scheduler->policy));
+    put_uint(dict, "window", scheduler->window);
+    put_uint(dict, "slice-us", (guint)(scheduler->slice_ns / 1000));
+    put_uint(dict, "recall-ms", (guint)(scheduler->recall_ns / 1000000));
+    put_uint(dict, "floor-low", scheduler->floor_percent[VGPU_PRIORITY_LOW]);
+    put_uint(dict, "floor-medium", scheduler->floor_percent[VGPU_PRIORITY_MEDIUM]);
+    put_uint(dict, "floor-high", scheduler->floor_percent[VGPU_PRIORITY_HIGH]);
+    put_string(dict, "placement", vgpu_placement_name(rules->placement));
+    put_string(dict, "admission", rules->waits ? "wait" : "refuse");
+}
+
+static guint count_waiting(GPtrArray *sessions, char pool)
+{
+    guint waiting = 0;
+
+    for (guint i = 0; i < sessions->len; i++) {
+        const VgpuSession *session = sessions->pdata[i];
+        if (session->pool == pool && vgpu_session_is_waiting(session))
+            waiting++;
+    }
+    return waiting;
+}
+
+/* The names of members that take no more VMs: draining ones, and what is removed. */
+static GVariant *draining_members(const VgpuPool *pool)
+{
+    GVariantBuilder names;
+
+    g_variant_builder_init(&names, G_VARIANT_TYPE("as"));
+    for (guint i = 0; i < pool->members->len; i++) {
+        const VgpuMember *member = pool->members->pdata[i];
+        if (member->draining || member->removed)
+            g_variant_builder_add_value(
+                &names, g_variant_new_take_string(g_utf8_make_valid(member->name, -1)));
+    }
+    return g_variant_builder_end(&names);
+}
+
 static GVariant *pool_dict(const VgpuModel *model, GPtrArray *sessions, const VgpuPool *pool)
 {
     const char letter[] = {pool->letter, '\0'};
@@ -144,7 +191,11 @@ static GVariant *pool_dict(const VgpuModel *model, GPtrArray *sessions, const Vg
     put_limits(&dict, "", &pool->limits.ceiling);
     put_limits(&dict, "default-", &pool->limits.standard);
     put_string(&dict, "over-quota", pool->limits.waits ? "wait" : "error");
+    put_rules(&dict, &pool->rules);
     put_uint(&dict, "used", vgpu_pool_used(pool));
+    put_uint(&dict, "waiting", count_waiting(sessions, pool->letter));
+    put(&dict, "draining", draining_members(pool));
+    put(&dict, "removed", g_variant_new_boolean(pool->removed));
     put(&dict, "members", g_variant_builder_end(&members));
     put_accounts(&dict, vgpu_sessions_accounts(model->sessions, pool->letter,
                                                (guint64)g_get_monotonic_time() * 1000));
@@ -252,6 +303,7 @@ static void put_session(GVariantBuilder *dict, const VgpuSession *session)
     put_uint(dict, "vm-id", session->vm_id);
     put_string(dict, "pool", pool);
     put_string(dict, "member", session->member == NULL ? NULL : session->member->name);
+    put(dict, "waiting", g_variant_new_boolean(vgpu_session_is_waiting(session)));
     put_string(dict, "priority", vgpu_priority_name(session->priority));
     put_limits(dict, "", &session->limits);
     put_string(dict, "state", vgpu_session_state_name(session->state));

@@ -83,6 +83,39 @@ static void attach_all(VgpuActionDone done, gpointer data, gpointer user_data)
     finish(example, done, data);
 }
 
+static gboolean outcome(const ExampleModel *example, GError **error)
+{
+    if (example->failure != NULL)
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, example->failure);
+    return example->failure == NULL;
+}
+
+static gboolean reload(GError **error, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append(example->asked, "reload\n");
+    return outcome(example, error);
+}
+
+static gboolean drain(const char *member, gboolean on, GError **error, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append_printf(example->asked, "%s %s\n", on ? "drain" : "undrain", member);
+    return outcome(example, error);
+}
+
+static gboolean move(VgpuSession *session, const char *member, gboolean force, GError **error,
+                     gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append_printf(example->asked, "move %s to '%s'%s\n", session->name, member,
+                           force ? " by force" : "");
+    return outcome(example, error);
+}
+
 static char *inject(const char *xml, GError **error, gpointer user_data)
 {
     const ExampleModel *example = user_data;
@@ -121,7 +154,9 @@ ExampleModel *example_model_new(void)
         .libvirt_detail = "qemu:///system, libvirt 9.0.0, QEMU 7.2.22",
     };
     example->asked = g_string_new(NULL);
-    example->actions = (VgpuActions){set_element, detach_all, attach_all, inject, example};
+    example->actions = (VgpuActions){
+        set_element, detach_all, attach_all, inject, reload, drain, move, example,
+    };
     return example;
 }
 

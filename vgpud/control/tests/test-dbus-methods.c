@@ -122,6 +122,11 @@ static void test_attach_and_detach(void **state)
     assert_asks(fixture, "Detach", "('mail',)", "remove mail\n");
     assert_asks(fixture, "DetachAll", "()", "detach-all\n");
     assert_asks(fixture, "AttachAll", "()", "attach-all\n");
+    assert_asks(fixture, "Reload", "()", "reload\n");
+    assert_asks(fixture, "Drain", "('A/gpu0', true)", "drain A/gpu0\n");
+    assert_asks(fixture, "Drain", "('A/gpu0', false)", "undrain A/gpu0\n");
+    assert_asks(fixture, "MoveVm", "('web', '', false)", "move web to ''\n");
+    assert_asks(fixture, "MoveVm", "('3', 'gpu1', true)", "move web to 'gpu1' by force\n");
 }
 
 static void test_what_does_not_work(void **state)

@@ -126,7 +126,7 @@ static void test_managed_objects(void **state)
     }
     g_autoptr(GVariant) web = g_variant_lookup_value(objects, WEB_PATH, NULL);
     g_autoptr(GVariant) properties = g_variant_lookup_value(web, "org.vgpud1.VM", NULL);
-    assert_int_equal(g_variant_n_children(properties), 37);
+    assert_int_equal(g_variant_n_children(properties), 38);
     assert_true(g_variant_lookup(properties, "Name", "&s", &name));
     assert_string_equal(name, "web");
 }
@@ -205,6 +205,32 @@ static void test_pool(void **state)
     assert_int_equal(g_variant_n_children(members), 2);
 }
 
+/* A pool comes, one goes, one changes, with a VM in it. */
+static void test_other_pools(void **state)
+{
+    Fixture *fixture = *state;
+    VgpuPools *pools = fixture->example->pools, *next = vgpu_pools_new();
+    const char *a = "[pool]\nname=A\npolicy=fair\n[member gpu1]\ndevice=0:1\n",
+               *c = "[pool]\nname=C\n[member x]\n";
+
+    assert_true(vgpu_pools_add(next, a, strlen(a), "a.conf", NULL));
+    assert_true(vgpu_pools_add(next, c, strlen(c), "c.conf", NULL));
+    vgpu_pools_merge(pools, next);
+    vgpu_pools_free(next);
+    vgpu_dbus_service_pools_changed(fixture->service);
+    assert_signal(fixture, "/org/vgpud1 InterfacesAdded ('/org/vgpud1/pool/C', ");
+    assert_signal(fixture,
+                  "/org/vgpud1 InterfacesRemoved ('/org/vgpud1/pool/B', ['org.vgpud1.Pool'])");
+    assert_signal(fixture, "'Policy': <'fair'>");
+    assert_signal(fixture, "'Draining': <['gpu0']>");
+
+    g_string_truncate(fixture->signals, 0);
+    vgpu_session_set_state(fixture->example->serving, VGPU_SESSION_ENDED);
+    assert_true(vgpu_pools_sweep(pools));
+    vgpu_dbus_service_pools_changed(fixture->service);
+    assert_signal(fixture, "'Draining': <@as []>");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_come_and_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pool, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_pools, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
