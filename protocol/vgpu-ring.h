@@ -39,7 +39,6 @@ typedef struct {
     _Atomic uint32_t *head;   /* the other end's */
     _Atomic uint32_t *parked; /* the other end's */
     _Atomic uint64_t *entries;
-    uint32_t words;     /* of 8 bytes, of one entry */
     uint32_t next;      /* entries put, published or not */
     uint32_t published; /* entries published: what stands in *tail */
     uint32_t seen;      /* the last good value of *head */
@@ -51,7 +50,6 @@ typedef struct {
     _Atomic uint32_t *tail;   /* the other end's */
     _Atomic uint32_t *parked; /* this end's */
     _Atomic uint64_t *entries;
-    uint32_t words;
     uint32_t next;     /* entries taken */
     uint32_t returned; /* entries given back: what stands in *head */
     uint32_t seen;     /* the last good value of *tail */
@@ -79,7 +77,6 @@ static inline VgpuRingProducer vgpu_ring_produce_commands(void *slot)
         .head = VGPU_RING_HOST_WORD(slot, command_head),
         .parked = VGPU_RING_HOST_WORD(slot, parked),
         .entries = (_Atomic uint64_t *)(void *)((char *)slot + VGPU_QUEUE_COMMANDS),
-        .words = sizeof(struct vgpu_command) / 8,
     };
 }
 
@@ -90,7 +87,6 @@ static inline VgpuRingConsumer vgpu_ring_consume_commands(void *slot)
         .tail = VGPU_RING_GUEST_WORD(slot, command_tail),
         .parked = VGPU_RING_HOST_WORD(slot, parked),
         .entries = (_Atomic uint64_t *)(void *)((char *)slot + VGPU_QUEUE_COMMANDS),
-        .words = sizeof(struct vgpu_command) / 8,
     };
 }
 
@@ -101,7 +97,6 @@ static inline VgpuRingProducer vgpu_ring_produce_completions(void *slot)
         .head = VGPU_RING_GUEST_WORD(slot, completion_head),
         .parked = VGPU_RING_GUEST_WORD(slot, parked),
         .entries = (_Atomic uint64_t *)(void *)((char *)slot + VGPU_QUEUE_RESULTS),
-        .words = sizeof(struct vgpu_completion) / 8,
     };
 }
 
@@ -112,7 +107,6 @@ static inline VgpuRingConsumer vgpu_ring_consume_completions(void *slot)
         .tail = VGPU_RING_HOST_WORD(slot, completion_tail),
         .parked = VGPU_RING_GUEST_WORD(slot, parked),
         .entries = (_Atomic uint64_t *)(void *)((char *)slot + VGPU_QUEUE_RESULTS),
-        .words = sizeof(struct vgpu_completion) / 8,
     };
 }
 
@@ -136,11 +130,15 @@ static inline int vgpu_ring_room(VgpuRingProducer *ring, uint32_t wanted)
 
 /* Copies @entry, a struct of the ring's kind, into the ring, where there must be room. Nobody sees
  * it before vgpu_ring_publish(). */
-static inline void vgpu_ring_put(VgpuRingProducer *ring, const void *entry)
-{
-    _Atomic uint64_t *to = ring->entries + (size_t)(ring->next % VGPU_QUEUE_ENTRIES) * ring->words;
+#define vgpu_ring_put(ring, entry) vgpu_ring_put_words(ring, entry, sizeof(*(entry)) / 8)
 
-    for (uint32_t i = 0; i < ring->words; i++) {
+static inline void vgpu_ring_put_words(VgpuRingProducer *ring, const void *entry, size_t words)
+{
+    _Atomic uint64_t *to = ring->entries + ring->next % VGPU_QUEUE_ENTRIES * words;
+
+    /* Unrolled: an emulated CPU takes as long for the loop as for the copy. */
+#pragma GCC unroll 8
+    for (size_t i = 0; i < words; i++) {
         uint64_t word;
         memcpy(&word, (const char *)entry + 8 * i, 8);
         atomic_store_explicit(to + i, word, memory_order_relaxed);
@@ -182,12 +180,14 @@ static inline int vgpu_ring_available(VgpuRingConsumer *ring)
 }
 
 /* Copies the next entry, which must be available, to @entry, a struct of the ring's kind. */
-static inline void vgpu_ring_take(VgpuRingConsumer *ring, void *entry)
-{
-    const _Atomic uint64_t *from =
-        ring->entries + (size_t)(ring->next % VGPU_QUEUE_ENTRIES) * ring->words;
+#define vgpu_ring_take(ring, entry) vgpu_ring_take_words(ring, entry, sizeof(*(entry)) / 8)
 
-    for (uint32_t i = 0; i < ring->words; i++) {
+static inline void vgpu_ring_take_words(VgpuRingConsumer *ring, void *entry, size_t words)
+{
+    const _Atomic uint64_t *from = ring->entries + ring->next % VGPU_QUEUE_ENTRIES * words;
+
+#pragma GCC unroll 8
+    for (size_t i = 0; i < words; i++) {
         uint64_t word = atomic_load_explicit(from + i, memory_order_relaxed);
         memcpy((char *)entry + 8 * i, &word, 8);
     }

@@ -171,7 +171,7 @@ int vgpu_buffer_fill(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, u
 
 int vgpu_release(VgpuContext *context, uint64_t object)
 {
-    const VgpuSubmission submission = {
+    VgpuSubmission submission = {
         .command = {.opcode = VGPU_CMD_RELEASE, .handle = object},
     };
 

@@ -166,7 +166,7 @@ int vgpu_reopen(VgpuContext *context)
 {
     if (!vgpu_context_is_ours(context))
         return vgpu_fail(VGPU_E_FORKED, "%s", vgpu_error_text(VGPU_E_FORKED));
-    pthread_mutex_lock(&context->lock);
+    vgpu_context_lock(context);
     if (context->info.transport == VGPU_TRANSPORT_REGISTERS)
         return vgpu_context_leave(context, VGPU_OK); /* it has no state that could be lost */
 
@@ -200,7 +200,7 @@ int vgpu_context_enter(VgpuContext *context)
         return vgpu_fail(VGPU_E_FORKED,
                          "this process was forked from the one that opened the context; it can "
                          "open its own");
-    pthread_mutex_lock(&context->lock);
+    vgpu_context_lock(context);
     if (context->lost)
         return vgpu_context_leave(context, vgpu_fail(VGPU_E_LOST, "%s", context->lost_text));
     return VGPU_OK;
@@ -218,7 +218,7 @@ int vgpu_context_enter_queue(VgpuContext *context)
 
 int vgpu_context_leave(VgpuContext *context, int code)
 {
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
     return code;
 }
 
@@ -243,9 +243,9 @@ void vgpu_set_spin(VgpuContext *context, long microseconds)
 {
     if (!vgpu_context_is_ours(context))
         return;
-    pthread_mutex_lock(&context->lock);
+    vgpu_context_lock(context);
     context->patience.setting = microseconds < VGPU_SPIN_ALWAYS ? VGPU_SPIN_ADAPTIVE : microseconds;
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
 }
 
 const VgpuContextInfo *vgpu_context_info(const VgpuContext *context)

@@ -22,6 +22,13 @@
 #include "vgpu-pci.h"
 #include "vgpu-ring.h"
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define VGPU_IS_ALONE (__libc_single_threaded != 0)
+#else
+#define VGPU_IS_ALONE false
+#endif
+
 /* An answer that is to come. Its command's tag is its index, and its turn above that. */
 typedef struct VgpuPending {
     VgpuTicketState *ticket; /* NULL: nobody asks for it, it only tells how far the worker is */
@@ -42,6 +49,7 @@ struct VgpuContext {
     char *device; /* what vgpu_open() was asked for; NULL */
 
     pthread_mutex_t lock;
+    bool by_mutex;           /* `lock` is locked: the process had other threads when it was */
     pthread_cond_t progress; /* completions were taken, the leader has gone, all is lost */
     unsigned int followers;  /* threads that sleep on `progress` */
     bool leading;            /* a thread polls or sleeps outside the mutex */
@@ -87,6 +95,27 @@ typedef struct VgpuSubmission {
     bool length_is_result;       /* as in VgpuPending */
 } VgpuSubmission;
 
+/*
+ * vgpu_context_lock:
+ * Takes the mutex, but not in a process of one thread: it and its release are a fifth of a call's
+ * instructions. No thread begins between lock and unlock, since this one would have to make it.
+ */
+static inline void vgpu_context_lock(VgpuContext *context)
+{
+    const bool by_mutex = !VGPU_IS_ALONE;
+
+    if (by_mutex)
+        pthread_mutex_lock(&context->lock);
+    context->by_mutex = by_mutex;
+}
+
+/* Releases it if it was taken, whatever has become of the other threads. */
+static inline void vgpu_context_unlock(VgpuContext *context)
+{
+    if (context->by_mutex)
+        pthread_mutex_unlock(&context->lock);
+}
+
 /* Locks the context. VGPU_E_FORKED, VGPU_E_LOST (then it is not locked). */
 int vgpu_context_enter(VgpuContext *context);
 
@@ -107,8 +136,8 @@ int vgpu_context_lose(VgpuContext *context, const char *why);
 /* Begins with an empty queue in context->node. */
 void vgpu_queue_begin(VgpuContext *context);
 
-/* Puts a command into the ring; waits for room. VGPU_E_LOST. */
-int vgpu_queue_submit(VgpuContext *context, const VgpuSubmission *submission);
+/* Puts a command into the ring, whose tag and the like it fills in; waits for room. VGPU_E_LOST. */
+int vgpu_queue_submit(VgpuContext *context, VgpuSubmission *submission);
 
 /* Takes the completions that are there, unless another thread sees to that. */
 void vgpu_queue_take(VgpuContext *context);

@@ -68,7 +68,7 @@ int vgpu_finish(VgpuContext *context)
 
 int vgpu_barrier(VgpuContext *context)
 {
-    const VgpuSubmission barrier = {.command = {.opcode = VGPU_CMD_BARRIER}};
+    VgpuSubmission barrier = {.command = {.opcode = VGPU_CMD_BARRIER}};
 
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)

@@ -17,7 +17,7 @@
  * time; more than this leaves the processor's cache. */
 #define MAX_CHUNK (256u << 10)
 
-#define QUICK_LOOKS 200 /* less than a microsecond, where CPUs are not emulated */
+#define QUICK_LOOKS 1000 /* a microsecond, where CPUs are not emulated; there some five */
 
 /* A tag: an answer's index with its turn, or what a command without answer was. */
 #define TAG_UNANSWERED 0x80000000u
@@ -201,6 +201,7 @@ static void follow(VgpuContext *context, uint64_t deadline)
         pthread_cond_wait(&context->progress, &context->lock);
     else
         pthread_cond_timedwait(&context->progress, &context->lock, &time);
+    context->by_mutex = true;
     context->followers--;
 }
 
@@ -223,7 +224,7 @@ static void lead(VgpuContext *context, uint64_t deadline)
     bool alive = true;
 
     context->leading = true;
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
     if (deadline != UINT64_MAX) {
         uint64_t now = vgpu_queue_now();
         budget = deadline <= now ? 0 : deadline - now < budget ? deadline - now : budget;
@@ -234,7 +235,7 @@ static void lead(VgpuContext *context, uint64_t deadline)
         alive = vgpu_node_sleep(&context->node, left_ms(deadline));
         waited = vgpu_queue_now() - begin;
     }
-    pthread_mutex_lock(&context->lock);
+    vgpu_context_lock(context);
 
     if (budget != UINT64_MAX)
         vgpu_patience_learn(&context->patience, budget + waited, !found);
@@ -317,22 +318,22 @@ static uint32_t expect(VgpuContext *context, const VgpuSubmission *submission, u
 }
 
 /* Puts a command into the ring, where there is room, and shows it to the host. */
-static void put(VgpuContext *context, const VgpuSubmission *submission, bool answer,
-                uint64_t offset, uint32_t piece)
+static void put(VgpuContext *context, VgpuSubmission *submission, bool answer, uint64_t offset,
+                uint32_t piece)
 {
-    struct vgpu_command command = submission->command;
+    struct vgpu_command *command = &submission->command;
 
-    if (submission->length > 0)
-        command.arg[submission->arena_arg] = offset;
-    if (submission->from != NULL)
-        memcpy(context->arena_memory + offset, submission->from, submission->length);
+    if (submission->length > 0) {
+        command->arg[submission->arena_arg] = offset;
+        if (submission->from != NULL)
+            memcpy(context->arena_memory + offset, submission->from, submission->length);
+    }
     context->unanswered++;
     context->unanswered_bytes += submission->length;
-    command.tag = TAG_UNANSWERED | command.opcode;
-    command.flags = answer ? VGPU_COMMAND_ANSWER : 0;
-    if (answer)
-        command.tag = expect(context, submission, offset, piece);
-    vgpu_ring_put(&context->commands, &command);
+    command->flags = answer ? VGPU_COMMAND_ANSWER : 0;
+    command->tag =
+        answer ? expect(context, submission, offset, piece) : TAG_UNANSWERED | command->opcode;
+    vgpu_ring_put(&context->commands, command);
     if (vgpu_ring_publish(&context->commands))
         vgpu_node_ring(&context->node);
 }
@@ -346,19 +347,19 @@ static void wait_for_room(VgpuContext *context)
     }
     /* Nothing can be slept on. What was submitted since the last answer gets one of its own. */
     if (context->unanswered > 0 && vgpu_ring_room(&context->commands, 1) > 0) {
-        const VgpuSubmission marker = {.command = {.opcode = VGPU_CMD_NOP}};
+        VgpuSubmission marker = {.command = {.opcode = VGPU_CMD_NOP}};
         put(context, &marker, true, 0, VGPU_NO_PIECE);
         return;
     }
     /* Every answer has come: the host has got that far and is about to say so in its index. */
     const struct timespec nap = {.tv_nsec = 20000};
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
     nanosleep(&nap, NULL);
-    pthread_mutex_lock(&context->lock);
+    vgpu_context_lock(context);
     vgpu_queue_take(context);
 }
 
-int vgpu_queue_submit(VgpuContext *context, const VgpuSubmission *submission)
+int vgpu_queue_submit(VgpuContext *context, VgpuSubmission *submission)
 {
     const uint32_t session = context->session;
     uint64_t offset = 0;

@@ -95,11 +95,11 @@ static int find(VgpuContext *context, VgpuTicket name, VgpuTicketState **ticket)
 {
     if (!vgpu_context_is_ours(context))
         return vgpu_fail(VGPU_E_FORKED, "%s", vgpu_error_text(VGPU_E_FORKED));
-    pthread_mutex_lock(&context->lock); /* also when all is lost: tickets are done then */
+    vgpu_context_lock(context); /* also when all is lost: tickets are done then */
     *ticket = vgpu_tickets_find(&context->tickets, name);
     if (*ticket != NULL)
         return VGPU_OK;
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
     return vgpu_fail(VGPU_E_TICKET, "no such ticket, or it has been waited for");
 }
 
@@ -113,7 +113,7 @@ int vgpu_wait(VgpuContext *context, VgpuTicket name, int timeout_ms)
     uint64_t deadline =
         timeout_ms < 0 ? UINT64_MAX : vgpu_queue_now() + (uint64_t)timeout_ms * 1000000;
     if (!vgpu_queue_wait(context, ticket, deadline)) {
-        pthread_mutex_unlock(&context->lock);
+        vgpu_context_unlock(context);
         return vgpu_fail(VGPU_E_AGAIN, "not done within %d ms", timeout_ms);
     }
     if (vgpu_tickets_find(&context->tickets, name) != ticket) /* another thread was quicker */
@@ -144,5 +144,5 @@ void vgpu_drop(VgpuContext *context, VgpuTicket name)
     if (find(context, name, &ticket) != VGPU_OK)
         return;
     vgpu_ticket_drop(&context->tickets, ticket);
-    pthread_mutex_unlock(&context->lock);
+    vgpu_context_unlock(context);
 }

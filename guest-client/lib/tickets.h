@@ -12,14 +12,14 @@
 
 typedef struct VgpuTicketState {
     uint32_t generation; /* in the ticket; not 0 */
+    uint32_t parts;      /* answers that are still to come */
+    int code;            /* the first failure */
+    uint32_t opcode;     /* what failed; enum vgpu_command_opcode */
+    uint64_t result;     /* of the last part */
     bool used;
-    bool closed;     /* all parts have been submitted */
-    bool dropped;    /* nobody waits; freed with its last part */
-    uint32_t parts;  /* answers that are still to come */
-    int code;        /* the first failure */
-    uint32_t opcode; /* what failed; enum vgpu_command_opcode */
-    bool earlier;    /* it was not a part of this, but came before */
-    uint64_t result; /* of the last part */
+    bool closed;  /* all parts have been submitted */
+    bool dropped; /* nobody waits; freed with its last part */
+    bool earlier; /* what failed was not a part of this, but came before */
 } VgpuTicketState;
 
 typedef struct VgpuTickets {
