@@ -29,8 +29,10 @@ static gboolean change(VgpuctlContext *context, const char *method, GVariant *ar
 
 gboolean vgpuctl_options_have_wish(const VgpuctlOptions *options)
 {
-    return options->pool != NULL || options->priority != NULL || options->rate != NULL ||
-           options->burst != NULL;
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        if (options->limits[i] != NULL)
+            return TRUE;
+    return options->pool != NULL || options->priority != NULL;
 }
 
 static gboolean add_number(GVariantDict *dict, const char *key, const char *text, GError **error)
@@ -58,9 +60,10 @@ static gboolean change_element(VgpuctlContext *context, const char *method, GErr
         g_variant_dict_insert(&dict, "pool", "s", options->pool);
     if (options->priority != NULL)
         g_variant_dict_insert(&dict, "priority", "s", options->priority);
-    return add_number(&dict, "requests-per-second", options->rate, error) &&
-           add_number(&dict, "burst", options->burst, error) &&
-           change(context, method,
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        if (!add_number(&dict, vgpu_limit_info(i)->name, options->limits[i], error))
+            return FALSE;
+    return change(context, method,
                   g_variant_new("(s@a{sv})", context->argument, g_variant_dict_end(&dict)), error);
 }
 
@@ -92,8 +95,9 @@ gboolean vgpuctl_run_detach(VgpuctlContext *context, GError **error)
 gboolean vgpuctl_run_set(VgpuctlContext *context, GError **error)
 {
     if (!vgpuctl_options_have_wish(context->options))
-        return usage(error, "usage: vgpuctl set VM [--pool X] [--priority P] "
-                            "[--requests-per-second N] [--burst N], at least one of them");
+        return usage(error,
+                     "usage: vgpuctl set VM [--pool X] [--priority P] [--LIMIT N], at least one "
+                     "of them; vgpuctl --help has the limits");
     return change_element(context, "SetVm", error);
 }
 

@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "client.h"
+#include "vgpu-limits.h"
 
 /* Those of the command line; NULL, FALSE or 0: not given. */
 typedef struct {
@@ -12,8 +13,8 @@ typedef struct {
     gboolean json;
     gboolean names;
     char *pool;
-    char *rate;  /* requests per second */
-    char *burst; /* requests at once */
+    char *limits[VGPU_LIMIT_COUNT]; /* by enum vgpu_limit */
+    char *output;                   /* a file */
     char *priority;
     gboolean all;
     gboolean follow;
@@ -40,6 +41,7 @@ gboolean vgpuctl_run_pools(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_version(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_top(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_events(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_metrics(VgpuctlContext *context, GError **error);
 /* TRUE when something of the element was given: pool, priority or a limit. */
 gboolean vgpuctl_options_have_wish(const VgpuctlOptions *options);
 

@@ -13,7 +13,8 @@ enum {
     TAKES_ALL = 1 << 2,
     TAKES_FOLLOW = 1 << 3,
     TAKES_TIMES = 1 << 4, /* --interval and --count */
-    TAKES_FORCE = 1 << 5,
+    TAKES_OUTPUT = 1 << 5,
+    TAKES_FORCE = 1 << 6,
 };
 
 typedef struct {
@@ -31,8 +32,8 @@ static const Command commands[] = {
     {"pools", "[--names]", 0, 0, TAKES_NAMES, vgpuctl_run_pools},
     {"top", "[--interval S] [--count N]", 0, 0, TAKES_TIMES, vgpuctl_run_top},
     {"events", "[--follow]", 0, 0, TAKES_FOLLOW, vgpuctl_run_events},
-    {"set", "VM [--pool X] [--priority P] [--requests-per-second N] [--burst N]", 1, 1, TAKES_WISH,
-     vgpuctl_run_set},
+    {"metrics", "[--output FILE]", 0, 0, TAKES_OUTPUT, vgpuctl_run_metrics},
+    {"set", "VM [--pool X] [--priority P] [--LIMIT N]", 1, 1, TAKES_WISH, vgpuctl_run_set},
     {"attach", "DOMAIN --pool X [--priority P] | --all", 0, 1, TAKES_WISH | TAKES_ALL,
      vgpuctl_run_attach},
     {"detach", "DOMAIN | --all", 0, 1, TAKES_ALL, vgpuctl_run_detach},
@@ -54,6 +55,7 @@ static const char summary[] =
     "  pools           the pools and the devices in them\n"
     "  top             who is busy, again and again\n"
     "  events          what has happened; with --follow, also what happens from now on\n"
+    "  metrics         all accounts, in the text format of Prometheus\n"
     "  version         of vgpuctl, of vgpud and of the protocol\n"
     "\n"
     "Commands that change:\n"
@@ -96,6 +98,7 @@ static guint given(const VgpuctlOptions *options)
     bits |= vgpuctl_options_have_wish(options) ? TAKES_WISH : 0;
     bits |= options->all ? TAKES_ALL : 0;
     bits |= options->follow ? TAKES_FOLLOW : 0;
+    bits |= options->output != NULL ? TAKES_OUTPUT : 0;
     bits |= options->force ? TAKES_FORCE : 0;
     bits |= options->interval != 0 || options->count != 0 ? TAKES_TIMES : 0;
     return bits;
@@ -148,6 +151,30 @@ static gboolean carry_out(const Command *command, char **arguments, const Vgpuct
     return command->run(&context, error) && vgpuctl_write(out, error);
 }
 
+/* Every limit is an option of its own. */
+static void add_limits(GOptionContext *context, VgpuctlOptions *options)
+{
+    static const char *const texts[VGPU_LIMIT_COUNT] = {
+        [VGPU_LIMIT_RATE] = "set, attach: the VM's own limit; 0: as the pool",
+        [VGPU_LIMIT_BURST] = "of them at once",
+        [VGPU_LIMIT_DEVICE_TIME] = "of one device's time",
+        [VGPU_LIMIT_MEMORY] = "device memory",
+        [VGPU_LIMIT_OUTSTANDING] = "commands that the device has",
+        [VGPU_LIMIT_HANDLES] = "buffers, programs, kernels, events",
+        [VGPU_LIMIT_SHARED_MEMORY] = "memory of open queues",
+        [VGPU_LIMIT_WEIGHT] = "under the policy fair; 100 is the ordinary one",
+    };
+    GOptionEntry entries[VGPU_LIMIT_COUNT + 1] = {0};
+
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        entries[i] = (GOptionEntry){.long_name = vgpu_limit_info(i)->name,
+                                    .arg = G_OPTION_ARG_STRING,
+                                    .arg_data = &options->limits[i],
+                                    .description = texts[i],
+                                    .arg_description = "N"};
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
 static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **error)
 {
     g_auto(GStrv) words = NULL;
@@ -162,10 +189,6 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
          "X"},
         {"priority", 'P', 0, G_OPTION_ARG_STRING, &options->priority,
          "set, attach: low, medium or high", "P"},
-        {"requests-per-second", 0, 0, G_OPTION_ARG_STRING, &options->rate,
-         "set, attach: the VM's own limit; 0: as the pool", "N"},
-        {"burst", 0, 0, G_OPTION_ARG_STRING, &options->burst,
-         "set, attach: requests that may come at once; 0: as the pool", "N"},
         {"all", 'a', 0, G_OPTION_ARG_NONE, &options->all, "attach, detach: every domain", NULL},
         {"follow", 'f', 0, G_OPTION_ARG_NONE, &options->follow, "events: go on with new ones",
          NULL},
@@ -175,6 +198,8 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
          "top: seconds between two looks (2)", "S"},
         {"count", 'n', 0, G_OPTION_ARG_INT, &options->count,
          "top: how often (in a terminal without end, else once)", "N"},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output,
+         "metrics: a file that is replaced at once, for node_exporter", "FILE"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &words, NULL, "COMMAND"},
         G_OPTION_ENTRY_NULL,
     };
@@ -184,6 +209,7 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
     g_option_context_set_summary(context, summary);
     g_option_context_set_description(context, description);
     g_option_context_add_main_entries(context, entries, NULL);
+    add_limits(context, options);
     if (!g_option_context_parse(context, &argc, &argv, &failure)) {
         g_set_error(error, VGPUCTL_ERROR, VGPUCTL_USAGE, "%s; see vgpuctl --help",
                     failure->message);
@@ -206,8 +232,9 @@ int main(int argc, char **argv)
     g_free(options.bus);
     g_free(options.pool);
     g_free(options.priority);
-    g_free(options.rate);
-    g_free(options.burst);
+    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
+        g_free(options.limits[i]);
+    g_free(options.output);
     if (done)
         return VGPUCTL_OK;
     g_autofree char *text = vgpuctl_text_safe(error->message);

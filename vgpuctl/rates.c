@@ -8,7 +8,7 @@
 /* The counters of one VM, at one moment. */
 typedef struct {
     gint64 since_us; /* which of its lives */
-    guint64 requests, errors, bytes_in, bytes_out, device_ns, service_ns;
+    guint64 requests, errors, bytes_in, bytes_out, device_ns, service_ns, wait_ns;
 } Counts;
 
 typedef struct {
@@ -47,6 +47,7 @@ static Counts *count(GVariant *vm)
         .bytes_out = vgpuctl_dict_count(vm, "bytes-out"),
         .device_ns = vgpuctl_dict_count(vm, "device-ns"),
         .service_ns = vgpuctl_dict_count(vm, "service-ns"),
+        .wait_ns = vgpuctl_dict_count(vm, "wait-ns"),
     };
     return counts;
 }
@@ -83,6 +84,9 @@ static Row make_row(GVariant *vm, const Counts *before, const Counts *now, gdoub
     guint64 service_ns = grown(before->service_ns, now->service_ns);
     g_variant_dict_insert(&dict, "interval-service-ns", "t",
                           requests == 0 ? (guint64)0 : service_ns / requests);
+    guint64 wait_ns = grown(before->wait_ns, now->wait_ns);
+    g_variant_dict_insert(&dict, "interval-wait-ns", "t",
+                          requests == 0 ? (guint64)0 : wait_ns / requests);
     row.vm = g_variant_ref_sink(g_variant_dict_end(&dict));
     return row;
 }

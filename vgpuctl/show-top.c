@@ -32,9 +32,9 @@ static void add_bytes(VgpuctlTable *table, GVariant *vm, const char *key)
         vgpuctl_table_add(table, "");
 }
 
-static void add_mean(VgpuctlTable *table, GVariant *vm)
+static void add_mean(VgpuctlTable *table, GVariant *vm, const char *key)
 {
-    guint64 mean = vgpuctl_dict_count(vm, "interval-service-ns");
+    guint64 mean = vgpuctl_dict_count(vm, key);
 
     if (mean == 0)
         vgpuctl_table_add(table, "");
@@ -44,8 +44,9 @@ static void add_mean(VgpuctlTable *table, GVariant *vm)
 
 void vgpuctl_show_top(GVariant *vms, GString *out)
 {
-    static const char *const titles[] = {"VM",    "POOL",  "PRIORITY", "STATE",  ">REQ/S", ">ERR/S",
-                                         ">BUSY", ">MEAN", ">IN/S",    ">OUT/S", NULL};
+    static const char *const titles[] = {"VM",     "POOL",   "PRIORITY", "STATE", ">REQ/S",
+                                         ">ERR/S", ">BUSY",  ">MEAN",    ">WAIT", ">MEMORY",
+                                         ">IN/S",  ">OUT/S", NULL};
     g_autoptr(VgpuctlTable) table = vgpuctl_table_new(titles);
     GVariantIter iter;
     GVariant *vm;
@@ -59,7 +60,9 @@ void vgpuctl_show_top(GVariant *vms, GString *out)
         add_rate(table, vm, "requests-per-s", "", 1);
         add_rate(table, vm, "errors-per-s", "", 1);
         add_rate(table, vm, "busy", " %", 100);
-        add_mean(table, vm);
+        add_mean(table, vm, "interval-service-ns");
+        add_mean(table, vm, "interval-wait-ns");
+        take(table, vgpuctl_text_bytes(vgpuctl_dict_count(vm, "memory-used")));
         add_bytes(table, vm, "bytes-in-per-s");
         add_bytes(table, vm, "bytes-out-per-s");
     }

@@ -4,6 +4,8 @@
 #include "dict.h"
 #include "table.h"
 #include "text.h"
+#include "vgpu-limits.h"
+#include "waits.h"
 
 /* Adds a cell and takes @text. */
 static void add(VgpuctlTable *table, char *text)
@@ -232,6 +234,48 @@ static char *errors_text(GVariant *vm)
     return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", vgpuctl_dict_errors(vm), list);
 }
 
+/* Those that there are, besides the rate. */
+static void append_limits(GVariant *vm, GString *out)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (gsize i = VGPU_LIMIT_DEVICE_TIME; i < VGPU_LIMIT_COUNT; i++) {
+        const char *name = vgpu_limit_info(i)->name;
+        const guint value = vgpuctl_dict_uint(vm, name);
+
+        if (value != 0)
+            g_string_append_printf(text, "%s%s %u", text->len > 0 ? ", " : "", name, value);
+    }
+    if (text->len > 0)
+        append_line(out, "limits", text->str);
+}
+
+static void append_waits(GVariant *vm, GString *out)
+{
+    g_autoptr(GVariant) waits = g_variant_lookup_value(vm, "waits", G_VARIANT_TYPE("at"));
+    g_autofree char *sum = vgpuctl_text_time(vgpuctl_dict_count(vm, "wait-ns"));
+    const guint64 count = vgpuctl_waits_count(waits);
+
+    if (count == 0)
+        return;
+    g_autofree char *usual = vgpuctl_waits_text(waits, 50), *rare = vgpuctl_waits_text(waits, 99);
+    append_taken(out, "waits",
+                 g_strdup_printf("%" G_GUINT64_FORMAT ", half %s, 99 %% %s, in all %s", count,
+                                 usual, rare, sum));
+}
+
+static void append_held(GVariant *vm, GString *out)
+{
+    g_autofree char *memory = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "memory-used"));
+    g_autofree char *shared = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "shared-memory-used"));
+
+    append_taken(out, "holds",
+                 g_strdup_printf("%s of memory, %" G_GUINT64_FORMAT " handles, %" G_GUINT64_FORMAT
+                                 " outstanding, %s of queues",
+                                 memory, vgpuctl_dict_count(vm, "handles-used"),
+                                 vgpuctl_dict_count(vm, "outstanding-used"), shared));
+}
+
 void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
 {
     g_autofree char *since = vgpuctl_text_date(vgpuctl_dict_time(vm, "since-us"));
@@ -247,6 +291,7 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
                 is_waiting(vm) ? "none: it waits for a place" : vgpuctl_dict_string(vm, "member"));
     append_line(out, "priority", vgpuctl_dict_string(vm, "priority"));
     append_taken(out, "limit", limit_text(vm));
+    append_limits(vm, out);
     append_line(out, "state", vgpuctl_dict_string(vm, "state"));
     append_taken(out, "since", g_strdup_printf("%s (%s)", since, since_ago));
     append_taken(out, "QEMU process", pid_text(vgpuctl_dict_uint(vm, "qemu-pid")));
@@ -262,6 +307,8 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
     append_taken(out, "errors", errors_text(vm));
     append_taken(out, "data", g_strdup_printf("%s in, %s out", in, out_bytes));
     append_taken(out, "device time", vgpuctl_text_time(vgpuctl_dict_count(vm, "device-ns")));
+    append_waits(vm, out);
+    append_held(vm, out);
     append_taken(out, "mean service", vgpuctl_text_time(vgpuctl_dict_count(vm, "mean-service-ns")));
     append_taken(out, "last request", vgpuctl_text_ago(vgpuctl_dict_time(vm, "last-us"), now_us));
 }

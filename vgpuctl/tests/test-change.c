@@ -30,6 +30,8 @@ static void test_changes(void **state)
         const char *arguments, *asked;
     } cases[] = {
         {"set web --pool B", "set " EXAMPLE_UUID " B high\n"},
+        {"set 3 --memory-mib 512 --weight 200 --device-time-percent 25",
+         "set " EXAMPLE_UUID " A high device-time-percent 25 memory-mib 512 weight 200\n"},
         {"set 3 --requests-per-second 50 --burst 5", "set " EXAMPLE_UUID " A high 50/s burst 5\n"},
         {"set 3 --priority low", "set " EXAMPLE_UUID " A low\n"},
         {"attach mail --pool A", "set mail A medium\n"},

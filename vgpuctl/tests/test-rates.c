@@ -108,11 +108,12 @@ static void test_table(void **state)
     g_variant_unref(vgpuctl_rates_add(rates, before, SECOND));
     g_autoptr(GVariant) second = vgpuctl_rates_add(rates, after, 2 * SECOND);
     vgpuctl_show_top(second, out);
-    assert_string_equal(
-        out->str,
-        "VM  POOL  PRIORITY  STATE     REQ/S   ERR/S    BUSY      MEAN     IN/S  OUT/S\n"
-        "a   A     low       serving  4096.0  4096.0  51.2 %  125.0 us  4.0 KiB    0 B\n"
-        "b   A     low       serving       -       -       -         -        -      -\n");
+    assert_string_equal(out->str, "VM  POOL  PRIORITY  STATE     REQ/S   ERR/S    BUSY      MEAN  "
+                                  "WAIT  MEMORY     IN/S  OUT/S\n"
+                                  "a   A     low       serving  4096.0  4096.0  51.2 %  125.0 us   "
+                                  "  -     0 B  4.0 KiB    0 B\n"
+                                  "b   A     low       serving       -       -       -         -   "
+                                  "  -     0 B        -      -\n");
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "runner.h"
@@ -109,6 +110,28 @@ static void test_show(void **state)
     g_autoptr(JsonNode) node = runner_parse_json(runner);
     assert_string_equal(json_object_get_string_member(json_node_get_object(node), "backend-state"),
                         "failed");
+}
+
+static void test_metrics(void **state)
+{
+    Runner *runner = *state;
+    g_autofree char *folder = g_dir_make_tmp("vgpuctl-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "vgpud.prom", NULL);
+    g_autofree char *to_file = g_strconcat("metrics --output ", path, NULL);
+    g_autofree char *to_nowhere = g_strconcat("metrics --output ", path, "/x", NULL);
+    g_autofree char *text = NULL;
+
+    runner_start_service(runner);
+    assert_int_equal(runner_run(runner, "metrics"), 0);
+    assert_shows(runner, "\nvgpud_vm_requests_total{vm=\"web\",uuid=\"" EXAMPLE_UUID "\"} 1000\n");
+    assert_int_equal(runner_run(runner, to_file), 0);
+    assert_string_equal(runner->out, "");
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_true(g_str_has_prefix(text, "# HELP vgpud_build_info"));
+    assert_int_equal(runner_run(runner, to_nowhere), 1);
+    assert_int_equal(runner_run(runner, "--json metrics"), 2);
+    g_unlink(path);
+    g_rmdir(folder);
 }
 
 static void test_pools(void **state)
@@ -257,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_status_json, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_list, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_show, runner_set_up, runner_tear_down),
+        cmocka_unit_test_setup_teardown(test_metrics, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_pools, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_names, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_names, runner_set_up, runner_tear_down),

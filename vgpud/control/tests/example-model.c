@@ -62,6 +62,10 @@ static void set_element(const char *domain, const VgpuWish *wish, VgpuActionDone
             g_string_append_printf(example->asked, " %u/s burst %u",
                                    wish->limits.value[VGPU_LIMIT_RATE],
                                    wish->limits.value[VGPU_LIMIT_BURST]);
+        for (gsize i = VGPU_LIMIT_DEVICE_TIME; i < VGPU_LIMIT_COUNT; i++)
+            if (wish->limits.value[i] != 0)
+                g_string_append_printf(example->asked, " %s %u", vgpu_limit_info(i)->name,
+                                       wish->limits.value[i]);
         g_string_append_c(example->asked, '\n');
     }
     finish(example, done, data);
