@@ -17,6 +17,7 @@
 typedef struct {
     VgpuBackend base;
     cl_device_id device;
+    cl_device_id part; /* the same, to be released; NULL: a whole device */
     cl_context context;
     cl_command_queue queue;
     cl_program program;
@@ -56,6 +57,29 @@ gssize vgpu_opencl_select(const GPtrArray *devices, const char *selector, GError
 GPtrArray *vgpu_opencl_devices(GError **error);
 
 void vgpu_opencl_device_free(VgpuOpenclDevice *device);
+
+/* opencl-part.c: which part of a device is meant. */
+typedef struct {
+    char *whole;  /* the device's selector without the part */
+    guint number; /* from 1 */
+    guint count;  /* 1: the whole device */
+} VgpuOpenclPart;
+
+/*
+ * vgpu_opencl_part_parse:
+ * Takes a selector with ":KofN" behind it apart: the K-th of N equal parts. Without that it is the
+ * whole device. FALSE with @error set: K is not one of 1 to N, or N not of 1 to 64.
+ */
+gboolean vgpu_opencl_part_parse(const char *selector, VgpuOpenclPart *part, GError **error);
+void vgpu_opencl_part_clear(VgpuOpenclPart *part);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VgpuOpenclPart, vgpu_opencl_part_clear)
+
+/*
+ * vgpu_opencl_part_open:
+ * That part of @device, with as many of its compute units as each other part; to be given to
+ * clReleaseDevice(). NULL with @error set: the device or its driver cannot be divided so.
+ */
+cl_device_id vgpu_opencl_part_open(cl_device_id device, const VgpuOpenclPart *part, GError **error);
 
 /* The name of an OpenCL status, "CL_OUT_OF_RESOURCES"; "unknown OpenCL error" for others. */
 const char *vgpu_opencl_error_name(cl_int status);

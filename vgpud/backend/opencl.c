@@ -30,6 +30,8 @@ static void opencl_close(VgpuBackend *base)
         clReleaseCommandQueue(backend->queue);
     if (backend->context != NULL)
         clReleaseContext(backend->context);
+    if (backend->part != NULL)
+        clReleaseDevice(backend->part);
     g_free(backend);
 }
 
@@ -125,25 +127,41 @@ static gboolean try_out(VgpuBackend *backend, GError **error)
     return TRUE;
 }
 
+static gboolean take_part(VgpuOpenclBackend *backend, const VgpuOpenclPart *part, GError **error)
+{
+    if (part->count == 1)
+        return TRUE;
+    backend->part = vgpu_opencl_part_open(backend->device, part, error);
+    backend->device = backend->part;
+    return backend->part != NULL;
+}
+
 static VgpuBackend *opencl_open(const char *selector, GError **error)
 {
     g_autoptr(GPtrArray) devices = vgpu_opencl_devices(error);
     if (devices == NULL)
         return NULL;
 
-    gssize index = vgpu_opencl_select(devices, selector, error);
+    g_auto(VgpuOpenclPart) part = {0};
+    if (!vgpu_opencl_part_parse(selector, &part, error))
+        return NULL;
+    gssize index = vgpu_opencl_select(devices, part.whole, error);
     if (index < 0)
         return NULL;
 
     const VgpuOpenclDevice *device = devices->pdata[index];
     VgpuOpenclBackend *backend = g_new0(VgpuOpenclBackend, 1);
     backend->device = device->id;
-    if (!set_up(backend, device->id, error) || !try_out(&backend->base, error)) {
+    if (!take_part(backend, &part, error) || !set_up(backend, backend->device, error) ||
+        !try_out(&backend->base, error)) {
         g_prefix_error(error, "\"%s/%s\": ", device->platform, device->device);
         opencl_close(&backend->base);
         return NULL;
     }
-    backend->base.info.name = g_strdup_printf("%s: %s", device->platform, device->device);
+    g_autofree char *which = part.count == 1
+                                 ? g_strdup("")
+                                 : g_strdup_printf(", part %u of %u", part.number, part.count);
+    backend->base.info.name = g_strdup_printf("%s: %s%s", device->platform, device->device, which);
     vgpu_opencl_fill_info(backend);
     return &backend->base;
 }

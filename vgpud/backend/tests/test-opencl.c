@@ -75,6 +75,45 @@ static void test_select_errors(void **state)
     assert_non_null(strstr(error->message, "\"Portable Computing Language/pthread-x\""));
 }
 
+static void test_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *selector, *whole;
+        guint number, count; /* 0: an error */
+    } cases[] = {
+        {"", "", 1, 1},
+        {"pocl/cpu#1", "pocl/cpu#1", 1, 1},
+        {":1of2", "", 1, 2},
+        {"pocl/cpu#1:2of3", "pocl/cpu#1", 2, 3},
+        {"a:1of2:64of64", "a:1of2", 64, 64},
+        {"gpu:x", "gpu:x", 1, 1}, /* names may have a colon */
+        {"profit:of2", "profit:of2", 1, 1},
+        {":1of", ":1of", 1, 1},
+        {":1of2x", ":1of2x", 1, 1},
+        {":0of2", NULL, 0, 0},
+        {":3of2", NULL, 0, 0},
+        {":1of0", NULL, 0, 0},
+        {":1of65", NULL, 0, 0},
+        {":1of99999999999999999999", NULL, 0, 0},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(VgpuOpenclPart) part = {0};
+        g_autoptr(GError) error = NULL;
+
+        assert_int_equal(vgpu_opencl_part_parse(cases[i].selector, &part, &error),
+                         cases[i].count != 0);
+        if (cases[i].count == 0) {
+            assert_int_equal(error->code, VGPU_BACKEND_ERROR_SELECTOR);
+            continue;
+        }
+        assert_string_equal(part.whole, cases[i].whole);
+        assert_int_equal(part.number, cases[i].number);
+        assert_int_equal(part.count, cases[i].count);
+    }
+}
+
 static void test_error_names(void **state)
 {
     (void)state;
@@ -123,16 +162,53 @@ static void test_device_by_name(void **state)
     assert_non_null(strstr(error->message, selector));
 }
 
+/* Both halves at once; each is the half of what the whole is. */
+static void test_halves(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) devices = vgpu_opencl_devices(NULL);
+    cl_uint units = 0;
+    g_autoptr(GError) error = NULL;
+
+    clGetDeviceInfo(((const VgpuOpenclDevice *)devices->pdata[0])->id, CL_DEVICE_MAX_COMPUTE_UNITS,
+                    sizeof(units), &units, NULL);
+    g_autoptr(VgpuBackend) one = vgpu_backend_open("opencl", ":1of2", &error);
+    if (one == NULL) {
+        print_message("not divided: %s\n", error->message);
+        return; /* not skip(), which would leak */
+    }
+    g_autoptr(VgpuBackend) two = vgpu_backend_open("opencl", ":2of2", NULL);
+    assert_non_null(two);
+    assert_int_equal(one->info.compute_units, units / 2);
+    assert_non_null(strstr(one->info.name, ", part 1 of 2"));
+    assert_non_null(strstr(two->info.name, ", part 2 of 2"));
+    for (guint i = 0; i < 100; i++) {
+        guint32 sum = 0;
+        guint64 device_ns;
+        VgpuBackend *backend = i % 2 == 0 ? one : two;
+        assert_int_equal(vgpu_backend_vector_add(backend, i, 7, &sum, &device_ns, NULL), VGPU_ERROR_NONE);
+        assert_int_equal(sum, i + 7);
+    }
+
+    g_autofree char *too_many = g_strdup_printf(":1of%u", MIN(units + 1, 64));
+    if (units < 64) {
+        assert_null(vgpu_backend_open("opencl", too_many, &error));
+        assert_non_null(strstr(error->message, "cannot be divided into"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest pure[] = {
         cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_errors),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_error_names),
     };
     const struct CMUnitTest real[] = {
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_device_by_name),
+        cmocka_unit_test(test_halves),
     };
     g_autoptr(GError) error = NULL;
     int failures = cmocka_run_group_tests_name("pure", pure, NULL, NULL);
