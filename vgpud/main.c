@@ -6,6 +6,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "worker-cgroup.h"
 
 #define DEFAULT_CONFIG VGPU_CONFIG_DIR "/vgpud.conf"
 
@@ -68,6 +69,26 @@ static gboolean on_signal(gpointer loop)
     return G_SOURCE_CONTINUE;
 }
 
+/* What keeps one VM's worker from taking all of the host's memory. */
+static void limit_workers(const VgpuSettings *settings)
+{
+    const guint memory_mib = settings->worker_memory_mib;
+    g_autoptr(GError) error = NULL;
+
+    if (vgpu_worker_cgroup_setup(&error) && memory_mib > 0)
+        g_message("each worker has a control group of its own and at most %u MiB of memory",
+                  memory_mib);
+    else if (error == NULL)
+        g_message("each worker has a control group of its own, without a limit of its memory");
+    else if (memory_mib > 0)
+        g_message("workers have no control groups: %s; one that computes on the CPU has at most %u "
+                  "MiB of memory, one on a GPU has no limit",
+                  error->message, memory_mib);
+    else
+        g_message("workers have no control groups: %s; nor a limit of their memory",
+                  error->message);
+}
+
 static gboolean on_hangup(gpointer daemon)
 {
     g_autoptr(GError) error = NULL;
@@ -88,6 +109,7 @@ static int run(VgpuSettings *settings, const Options *options)
         g_printerr("vgpud: %s\n", error->message);
         return EXIT_FAILURE;
     }
+    limit_workers(settings);
     g_unix_signal_add(SIGTERM, on_signal, loop);
     g_unix_signal_add(SIGINT, on_signal, loop);
     g_unix_signal_add(SIGHUP, on_hangup, daemon);

@@ -58,6 +58,7 @@ static void test_shows_the_defaults(void **state G_GNUC_UNUSED)
     assert_string_equal(shown->worker, built_in->worker);
     assert_string_equal(shown->pools_dir, built_in->pools_dir);
     assert_int_equal(shown->worker_uid_base, built_in->worker_uid_base);
+    assert_int_equal(shown->worker_memory_mib, built_in->worker_memory_mib);
     g_autofree char *shown_groups = g_strjoinv(",", shown->worker_groups);
     g_autofree char *groups = g_strjoinv(",", built_in->worker_groups);
     assert_string_equal(shown_groups, groups);

@@ -47,6 +47,7 @@ typedef struct {
     guint64 max_group;
     guint64 max_item[3];
     guint32 programs;
+    gboolean in_process; /* it is the CPU: what the device has in memory, this process has */
 } VgpuBackendInfo;
 
 /* The objects of protocol 2: each backend's own structs. */

@@ -52,6 +52,7 @@ static VgpuBackend *null_open(const char *device, GError **error)
     VgpuBackend *backend = g_new0(VgpuBackend, 1);
     backend->info = (VgpuBackendInfo){
         .name = g_strdup("null: CPU"),
+        .in_process = TRUE,
         .compute_units = 1,
         .kind = VGPU_BACKEND_NULL,
         .texts = {g_strdup("CPU"), g_strdup("vgpud"), g_strdup("null"), g_strdup(VGPU_VERSION)},

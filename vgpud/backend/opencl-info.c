@@ -66,6 +66,7 @@ void vgpu_opencl_fill_info(VgpuOpenclBackend *backend)
     info->clock_mhz = get_word(device, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     info->memory = get_number(device, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->memory_mib = (guint32)MIN(info->memory >> 20, G_MAXUINT32);
+    info->in_process = get_number(device, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU ? TRUE : FALSE;
     info->local_memory = get_number(device, CL_DEVICE_LOCAL_MEM_SIZE);
     info->max_buffer = get_number(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->max_group = get_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE);

@@ -17,6 +17,8 @@
 #define DEFAULT_UID_BASE 1900000000u
 #define MAX_UID_BASE     2000000000u
 
+#define MAX_MEMORY_MIB (16u << 20) /* more than any host has */
+
 /* A pool that needs no file: whatever OpenCL finds first. The legacy clients know A and B. */
 static const char *const default_pools[] = {
     "[pool]\nname=A\ndescription=first OpenCL device\n[member default]\nbackend=opencl\n",
@@ -39,6 +41,7 @@ static VgpuSettings *defaults(void)
     settings->pools_dir = g_strdup(VGPU_CONFIG_DIR "/pools.d");
     settings->worker_uid_base = DEFAULT_UID_BASE;
     settings->worker_groups = g_strsplit("video,render", ",", -1);
+    settings->worker_memory_mib = 4096;
     settings->request_timeout_ms = 5000;
     settings->fault_budget = 10;
     settings->fault_window_s = 60;
@@ -106,14 +109,23 @@ static gboolean read_groups(const VgpuKeyFile *file, VgpuSettings *settings, GEr
 
 static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **error)
 {
-    static const char *const known[] = {"connect",         "bus",
-                                        "run-dir",         "cache-dir",
-                                        "libvirt-run-dir", "emulator",
-                                        "worker",          "socket-group",
-                                        "pools-dir",       "worker-uid-base",
-                                        "worker-groups",   "fault-budget",
-                                        "quarantine-s",    "request-timeout-ms",
-                                        "fault-window-s",  NULL};
+    static const char *const known[] = {"connect",
+                                        "bus",
+                                        "run-dir",
+                                        "cache-dir",
+                                        "libvirt-run-dir",
+                                        "emulator",
+                                        "worker",
+                                        "socket-group",
+                                        "pools-dir",
+                                        "worker-uid-base",
+                                        "worker-groups",
+                                        "fault-budget",
+                                        "quarantine-s",
+                                        "request-timeout-ms",
+                                        "fault-window-s",
+                                        "worker-memory-mib",
+                                        NULL};
 
     return vgpu_key_file_check(file, GROUP, known, error) &&
            vgpu_key_file_string(file, GROUP, "connect", &s->connect, error) &&
@@ -126,6 +138,8 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
            read_path(file, "pools-dir", &s->pools_dir, error) && read_groups(file, s, error) &&
            vgpu_key_file_number(file, GROUP, "worker-uid-base", 1000, MAX_UID_BASE,
                                 &s->worker_uid_base, error) &&
+           vgpu_key_file_number(file, GROUP, "worker-memory-mib", 0, MAX_MEMORY_MIB,
+                                &s->worker_memory_mib, error) &&
            vgpu_key_file_number(file, GROUP, "request-timeout-ms", 10, 600000,
                                 &s->request_timeout_ms, error) &&
            vgpu_key_file_number(file, GROUP, "fault-budget", 0, VGPU_FAULTS_MAX_BUDGET,

@@ -29,8 +29,9 @@ typedef struct {
     char *worker;          /* vgpu-worker */
     char *socket_group; /* group that QEMU runs in: owner of the device sockets; NULL: found out */
     char *pools_dir;    /* *.conf, one per pool */
-    guint worker_uid_base; /* a worker runs as this plus its VM's number */
-    char **worker_groups;  /* supplementary groups of a worker: who may open the GPU's nodes */
+    guint worker_uid_base;   /* a worker runs as this plus its VM's number */
+    char **worker_groups;    /* supplementary groups of a worker: who may open the GPU's nodes */
+    guint worker_memory_mib; /* what a worker may take of the host's memory; 0: no limit */
     guint request_timeout_ms;
     guint fault_budget; /* worker deaths within fault_window_s that are put up with */
     guint fault_window_s;

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "worker-cgroup.h"
+
 /* Where the worker finds what it was given. */
 #define CHANNEL_FD 3
 #define PAGE_FD    4
@@ -94,6 +96,7 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
     ADD("--cache-dir", "%s", cache_dir);
     ADD("--channel-fd", "%d", CHANNEL_FD);
     ADD("--page-fd", "%d", PAGE_FD);
+    ADD("--max-data-mib", "%u", settings->worker_memory_mib);
     if (share != NULL) {
         ADD("--queues", "%u", vgpu_share_queues(share));
         ADD("--shm-size", "%" G_GUINT64_FORMAT, vgpu_share_size(share));
@@ -124,7 +127,9 @@ static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
     VgpuWorkerProcess *self = data;
     gboolean clean =
         g_subprocess_get_if_exited(process) && g_subprocess_get_exit_status(process) == 0;
-    g_autofree char *how = describe_end(process);
+    g_autofree char *how = vgpu_worker_cgroup_remove(self->pid)
+                               ? g_strdup("killed by the kernel: it passed worker-memory-mib")
+                               : describe_end(process);
     self->pid = 0;
     self->ended(clean, how, self->user_data); /* frees self */
 }
@@ -157,6 +162,22 @@ static GSubprocess *spawn(const VgpuSession *session, const VgpuShare *share, ch
     return g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments, error);
 }
 
+static pid_t pid_of(GSubprocess *process)
+{
+    return (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(process), NULL, 10);
+}
+
+/* Into a control group of its own, where there are any; long before a guest is served. */
+static gboolean confine(GSubprocess *process, const VgpuSettings *settings, GError **error)
+{
+    if (!vgpu_worker_cgroup_is_ready() ||
+        vgpu_worker_cgroup_add(pid_of(process), settings->worker_memory_mib, error))
+        return TRUE;
+    g_prefix_error(error, "the worker's control group: ");
+    g_subprocess_force_exit(process);
+    return FALSE;
+}
+
 VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
                                            const VgpuShare *share, int *channel,
                                            VgpuWorkerEnded ended, gpointer user_data,
@@ -176,13 +197,13 @@ VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const Vgp
     g_auto(GStrv) arguments = make_arguments(session, settings, share, cache_dir, uid);
     g_autoptr(GSubprocess) process = spawn(session, share, arguments, pair[1], error);
     close(pair[1]);
-    if (process == NULL) {
+    if (process == NULL || !confine(process, settings, error)) {
         close(pair[0]);
         return NULL;
     }
 
     VgpuWorkerProcess *self = g_new0(VgpuWorkerProcess, 1);
-    self->pid = (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(process), NULL, 10);
+    self->pid = pid_of(process);
     self->process = g_steal_pointer(&process);
     self->forgotten = g_cancellable_new();
     self->ended = ended;

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "loop.h"
+#include "memory-limit.h"
 #include "options.h"
 #include "sandbox.h"
 #include "service.h"
@@ -117,7 +118,7 @@ static gboolean map_queues(const VgpuOptions *options, void **memory, GError **e
 
 static VgpuCharge limits_of(const VgpuOptions *options, const VgpuBackend *backend)
 {
-    const guint64 memory = backend != NULL ? backend->info.memory : 0;
+    const guint64 memory = vgpu_memory_limit_buffers(backend, (guint64)options->max_data_mib);
 
     return (VgpuCharge){
         .amount = {
@@ -146,6 +147,10 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
     };
     VgpuLoop loop;
 
+    if (!vgpu_memory_limit_set(backend, (guint64)options->max_data_mib, &error)) {
+        g_critical("%s", error->message);
+        return VGPU_WORKER_EXIT_FAILURE;
+    }
     vgpu_gate_init(&service.gate, page, limits_of(options, backend));
     if (!vgpu_loop_init(&loop, &service, memory, (gsize)options->shm_size, (guint)options->queues,
                         options->queue_fds, &error)) {

@@ -101,6 +101,7 @@ static gboolean check(VgpuOptions *options, GError **error)
                        error) &&
            check_range("--page-fd", options->page_fd, STDERR_FILENO + 1, G_MAXINT - 1, error) &&
            check_range("--max-memory-mib", options->max_memory_mib, 0, G_MAXINT32, error) &&
+           check_range("--max-data-mib", options->max_data_mib, 0, G_MAXINT32, error) &&
            check_range("--max-handles", options->max_handles, 1, G_MAXINT32, error) &&
            check_range("--max-outstanding", options->max_outstanding, 1, G_MAXINT32, error) &&
            parse_groups(options, error) && check_channel(options->channel_fd, error) &&
@@ -148,6 +149,8 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
          "the first of each queue's doorbell and completion", "N"},
         {"max-memory-mib", 0, 0, G_OPTION_ARG_INT64, &o->max_memory_mib,
          "device memory that the VM may have in buffers, 0: all [0]", "N"},
+        {"max-data-mib", 0, 0, G_OPTION_ARG_INT64, &o->max_data_mib,
+         "memory of its own where it computes on the CPU, 0: any [0]", "N"},
         {"max-handles", 0, 0, G_OPTION_ARG_INT, &o->max_handles,
          "handles that the VM may have [65536]", "N"},
         {"max-outstanding", 0, 0, G_OPTION_ARG_INT, &o->max_outstanding,

@@ -32,6 +32,7 @@ typedef struct {
 
     /* What the VM may hold by them: see VgpuQuotaKind. */
     gint64 max_memory_mib; /* 0: as much as the device has */
+    gint64 max_data_mib;   /* of the process, on a CPU; 0: any amount */
     int max_handles;
     int max_outstanding;
 } VgpuOptions;

@@ -517,6 +517,21 @@ static void test_computes(void **state)
     assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
 }
 
+/* A CPU's buffers are the process' own memory: what does not fit is refused, and nothing ends. */
+static void test_memory_limit(void **state)
+{
+    Fixture *f = *state;
+    const guint64 length = G_GUINT64_CONSTANT(1) << 30;
+
+    if (!start_opencl(f, "--max-data-mib=512"))
+        skip();
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), length), VGPU_RESULT_QUOTA);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), length / 4), VGPU_RESULT_OK);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(2), 4096), VGPU_RESULT_QUOTA);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_WRITE, H(1), 0, 4096, 0), VGPU_RESULT_OK);
+    assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
+}
+
 /* A kernel that never ends makes its own queue wait, not its neighbours; until the deadline. */
 static void test_endless_kernel(void **state)
 {
@@ -572,23 +587,15 @@ static void test_leaves_while_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_serves),
-        TEST(test_first_failure),
-        TEST(test_rate_waits),
-        TEST(test_rate_beyond_deadline),
-        TEST(test_shared_memory),
-        TEST(test_used),
-        TEST(test_bad_neighbours),
-        TEST(test_sessions),
-        TEST(test_lost_session),
-        TEST(test_no_device),
-        TEST(test_device_fails),
-        TEST(test_driver_hangs),
-        TEST(test_sleeps),
-        TEST(test_descriptors),
-        TEST(test_computes),
-        TEST(test_endless_kernel),
-        TEST(test_leaves_while_running),
+        TEST(test_serves),         TEST(test_first_failure),
+        TEST(test_rate_waits),     TEST(test_rate_beyond_deadline),
+        TEST(test_shared_memory),  TEST(test_used),
+        TEST(test_bad_neighbours), TEST(test_sessions),
+        TEST(test_lost_session),   TEST(test_no_device),
+        TEST(test_device_fails),   TEST(test_driver_hangs),
+        TEST(test_sleeps),         TEST(test_descriptors),
+        TEST(test_computes),       TEST(test_memory_limit),
+        TEST(test_endless_kernel), TEST(test_leaves_while_running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
