@@ -24,7 +24,8 @@ typedef struct {
 struct VgpuScheduler {
     VgpuSchedulerSettings settings;
     VgpuSchedulerLevel levels[VGPU_PRIORITY_COUNT];
-    guint64 now_ns; /* of the last call; accounts are settled up to it */
+    VgpuHeap barred; /* who waits, but has spent its share: by paid_ns */
+    guint64 now_ns;  /* of the last call; accounts are settled up to it */
     guint64 next_ticket;
     guint clients;
     gboolean paused;
@@ -48,6 +49,12 @@ static inline void vgpu_scheduler_set_state(VgpuScheduler *s, VgpuSchedulerClien
 {
     client->state = state;
     client->since_ns = s->now_ns;
+}
+
+/* Has only a part of the device's time. */
+static inline gboolean vgpu_scheduler_is_capped(const VgpuSchedulerClient *client)
+{
+    return client->share != 0 && client->share < 100;
 }
 
 /* What is to be done now, after whatever has happened; all accounts are settled. */

@@ -13,6 +13,13 @@ static gboolean somebody_waits(const VgpuScheduler *s)
     return FALSE;
 }
 
+/* Whether the holder is to return the lease when it has no work: its share pays for each moment
+ * that it has it. */
+static gboolean is_shared(const VgpuScheduler *s)
+{
+    return somebody_waits(s) || vgpu_scheduler_is_capped(s->holder);
+}
+
 /* The priority that is to have the next turn: who is owed most, else the highest. NULL: none. */
 static VgpuSchedulerLevel *choose(VgpuScheduler *s, gboolean *repaid)
 {
@@ -49,7 +56,7 @@ static VgpuOrder grant_next(VgpuScheduler *s)
     vgpu_scheduler_set_state(s, client, VGPU_SCHEDULER_HOLDING);
     s->holder = client;
     s->asked = s->fenced = FALSE;
-    s->shared = somebody_waits(s);
+    s->shared = is_shared(s);
     s->bounded = s->settings.policy == VGPU_SCHEDULER_FIFO && level->waiting.count > 0;
     return (VgpuOrder){
         .kind = VGPU_ORDER_GRANT,
@@ -104,10 +111,26 @@ static guint64 others_turn(const VgpuScheduler *s)
     return at;
 }
 
+/* When the holder will have spent its share. */
+static guint64 spent_at(const VgpuScheduler *s)
+{
+    const VgpuSchedulerClient *holder = s->holder;
+
+    if (!vgpu_scheduler_is_capped(holder))
+        return NEVER;
+    const guint64 lead = holder->paid_ns > s->now_ns ? holder->paid_ns - s->now_ns : 0;
+    if (lead >= VGPU_SCHEDULER_AHEAD_NS)
+        return s->now_ns;
+    /* Each ns with the lease pays for 100 / share of them, one of which is over then. */
+    return s->now_ns + (VGPU_SCHEDULER_AHEAD_NS - lead) * holder->share / (100 - holder->share) + 1;
+}
+
 /* When the holder is to be asked back, as things stand: now_ns or earlier is at once. */
 static guint64 recall_at(const VgpuScheduler *s)
 {
-    return s->paused ? s->now_ns : MIN(equals_turn(s), others_turn(s));
+    if (s->paused)
+        return s->now_ns;
+    return MIN(spent_at(s), MIN(equals_turn(s), others_turn(s)));
 }
 
 static VgpuOrder to_holder(const VgpuScheduler *s, VgpuOrderKind kind)
@@ -134,7 +157,7 @@ VgpuOrder vgpu_scheduler_decide(VgpuScheduler *s)
         s->holder->recalls++;
         return to_holder(s, VGPU_ORDER_ASK_BACK);
     }
-    if (!s->shared && somebody_waits(s)) {
+    if (!s->shared && is_shared(s)) {
         s->shared = TRUE;
         return to_holder(s, VGPU_ORDER_SHARE);
     }
@@ -143,9 +166,11 @@ VgpuOrder vgpu_scheduler_decide(VgpuScheduler *s)
 
 guint64 vgpu_scheduler_deadline(const VgpuScheduler *s)
 {
+    const guint64 even = vgpu_heap_first_key(&s->barred); /* NEVER when there is nobody */
+
     if (s->holder == NULL || s->fenced)
-        return NEVER;
+        return even;
     if (s->asked)
-        return s->asked_ns + s->settings.recall_ns;
-    return s->repaid ? MIN(recall_at(s), slice_end(s)) : recall_at(s);
+        return MIN(even, s->asked_ns + s->settings.recall_ns);
+    return MIN(even, s->repaid ? MIN(recall_at(s), slice_end(s)) : recall_at(s));
 }

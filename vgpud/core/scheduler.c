@@ -67,6 +67,7 @@ void vgpu_scheduler_free(VgpuScheduler *s)
     g_assert(s->clients == 0);
     for (guint i = 0; i < VGPU_PRIORITY_COUNT; i++)
         vgpu_heap_clear(&s->levels[i].waiting);
+    vgpu_heap_clear(&s->barred);
     g_free(s);
 }
 
@@ -104,6 +105,36 @@ static VgpuFloorUse use_of(const VgpuScheduler *s, guint priority)
     return s->levels[priority].waiting.count > 0 ? VGPU_FLOOR_WAITS : VGPU_FLOOR_AWAY;
 }
 
+/* The holder had the device for @elapsed, up to now: its share pays for that, and for longer. */
+static void pay(VgpuScheduler *s, guint64 elapsed)
+{
+    VgpuSchedulerClient *client = s->holder;
+
+    if (client == NULL || !vgpu_scheduler_is_capped(client))
+        return;
+    elapsed = MIN(elapsed, VGPU_SCHEDULER_LONGEST_LEAD_NS);
+    client->paid_ns = MAX(client->paid_ns, s->now_ns - elapsed) + elapsed * 100 / client->share;
+    if (client->paid_ns >= s->now_ns + VGPU_SCHEDULER_AHEAD_NS)
+        client->spent = TRUE;
+}
+
+static void enqueue(VgpuScheduler *s, VgpuSchedulerClient *client);
+
+/* Those who are even again wait for their turn from now on. */
+static void let_in(VgpuScheduler *s)
+{
+    VgpuHeapNode *node;
+
+    while ((node = vgpu_heap_first(&s->barred)) != NULL) {
+        VgpuSchedulerClient *client = vgpu_scheduler_client_of(node);
+
+        if (client->paid_ns > s->now_ns)
+            return;
+        vgpu_heap_remove(&s->barred, node);
+        enqueue(s, client);
+    }
+}
+
 /* Settles all accounts up to @now_ns. Comes before any change. */
 static void advance(VgpuScheduler *s, guint64 now_ns)
 {
@@ -112,6 +143,7 @@ static void advance(VgpuScheduler *s, guint64 now_ns)
     if (elapsed == 0)
         return;
     s->now_ns = now_ns;
+    pay(s, elapsed);
     for (guint i = 0; i < VGPU_PRIORITY_COUNT; i++) {
         VgpuSchedulerLevel *level = &s->levels[i];
         gboolean holds = s->holder != NULL && s->holder->priority == i;
@@ -126,6 +158,7 @@ static void advance(VgpuScheduler *s, guint64 now_ns)
         if (holds)
             keep_up(level, s->holder);
     }
+    let_in(s);
 }
 
 /* --- Who waits --- */
@@ -134,6 +167,12 @@ static void enqueue(VgpuScheduler *s, VgpuSchedulerClient *client)
 {
     VgpuSchedulerLevel *level = &s->levels[client->priority];
 
+    client->barred = client->spent && client->paid_ns > s->now_ns;
+    if (client->barred) {
+        vgpu_heap_push(&s->barred, &client->node, client->paid_ns, client->ticket);
+        return;
+    }
+    client->spent = FALSE;
     client->virtual_ns = MAX(client->virtual_ns, level->virtual_ns);
     vgpu_heap_push(&level->waiting, &client->node,
                    s->settings.policy == VGPU_SCHEDULER_FAIR ? client->virtual_ns : client->ticket,
@@ -142,7 +181,8 @@ static void enqueue(VgpuScheduler *s, VgpuSchedulerClient *client)
 
 static void dequeue(VgpuScheduler *s, VgpuSchedulerClient *client)
 {
-    vgpu_heap_remove(&s->levels[client->priority].waiting, &client->node);
+    vgpu_heap_remove(client->barred ? &s->barred : &s->levels[client->priority].waiting,
+                     &client->node);
 }
 
 static void start_waiting(VgpuScheduler *s, VgpuSchedulerClient *client, gboolean keep_ticket)
@@ -259,6 +299,23 @@ VgpuOrder vgpu_scheduler_set_weight(VgpuScheduler *s, VgpuSchedulerClient *clien
     client->weight = weight;
     client->remainder = 0;
     client->virtual_ns = from + lead;
+    if (client->state == VGPU_SCHEDULER_WAITING)
+        enqueue(s, client);
+    return vgpu_scheduler_decide(s);
+}
+
+VgpuOrder vgpu_scheduler_set_share(VgpuScheduler *s, VgpuSchedulerClient *client, guint percent,
+                                   guint64 now_ns)
+{
+    g_assert(percent <= 100);
+    advance(s, now_ns);
+    if (client->state == VGPU_SCHEDULER_WAITING)
+        dequeue(s, client);
+    client->share = percent;
+    if (!vgpu_scheduler_is_capped(client)) {
+        client->paid_ns = 0;
+        client->spent = FALSE;
+    }
     if (client->state == VGPU_SCHEDULER_WAITING)
         enqueue(s, client);
     return vgpu_scheduler_decide(s);

@@ -41,6 +41,9 @@
  * for a turn of it and one of another priority, whoever else wants it. Turns that are given for
  * this last up to a slice, so a higher priority may meet one of them and then waits a slice and a
  * window.
+ * - Share: a client with a share of N % has the lease for at most that part of the time, but for
+ *   VGPU_SCHEDULER_AHEAD_NS and a window, whether or not others want the device. Meanwhile it waits
+ *   without being in anybody's way.
  * - A client that does not return the lease within settings.recall_ns is to be fenced. Until it is
  *   removed nobody else gets the device, since the device may still be working for it.
  *
@@ -118,6 +121,10 @@ typedef struct {
     guint64 virtual_ns; /* time it has had, divided by its weight, while others waited */
     guint64 remainder;  /* of that division */
     gboolean kept;      /* its ticket is of a turn that it could not use */
+    guint share;        /* percent, 0: all */
+    guint64 paid_ns;    /* until when its share pays for what it has had */
+    gboolean spent;     /* it has run ahead of its share as far as it may: out until paid_ns */
+    gboolean barred;    /* it waits for that, not for its turn */
 } VgpuSchedulerClient;
 
 typedef enum {
@@ -200,6 +207,18 @@ VgpuOrder vgpu_scheduler_set_priority(VgpuScheduler *scheduler, VgpuSchedulerCli
 VgpuOrder vgpu_scheduler_set_weight(VgpuScheduler *scheduler, VgpuSchedulerClient *client,
                                     guint weight, guint64 now_ns);
 
+/*
+ * By how much a client with a share may have had more than its share: so long it runs without a
+ * break, and then is out until it is even again. Longer than a slice, so that shares are no matter
+ * of many small turns; a tenth of a second, so that a person at the VM does not see it stop and go.
+ */
+#define VGPU_SCHEDULER_AHEAD_NS (100 * G_GUINT64_CONSTANT(1000000))
+
+/* The part of the device's time that the client may have, in percent; 0 and 100: all. At any time.
+ */
+VgpuOrder vgpu_scheduler_set_share(VgpuScheduler *scheduler, VgpuSchedulerClient *client,
+                                   guint percent, guint64 now_ns);
+
 /* No more grants; who has the lease is asked back. Clients may still come, go and want. */
 VgpuOrder vgpu_scheduler_pause(VgpuScheduler *scheduler, guint64 now_ns);
 
@@ -214,7 +233,7 @@ guint64 vgpu_scheduler_deadline(const VgpuScheduler *scheduler);
 /* Who has the lease; NULL: nobody. */
 VgpuSchedulerClient *vgpu_scheduler_holder(const VgpuScheduler *scheduler);
 
-/* How many clients of @priority wait. */
+/* How many clients of @priority wait, without those who have spent their share. */
 guint vgpu_scheduler_waiting(const VgpuScheduler *scheduler, enum vgpu_priority priority);
 
 /* How many clients there are. */

@@ -27,6 +27,105 @@ static void test_a_slice_ends(void **state)
     tear_down(&f);
 }
 
+/* Whatever it wants, and though nobody else does, it has its share: 25 % of ten seconds. */
+static void test_a_share_is_kept_alone(void **state)
+{
+    (void)state;
+    Fixture f;
+    guint64 now = 0;
+    set_up(&f, &fifo, MEDIUM, -1);
+
+    assert_order(vgpu_scheduler_set_share(f.s, f.c[0], 25, 0), NONE, NULL);
+    VgpuOrder order = want(&f, 0, 0);
+    assert_order(order, GRANT, f.c[0]);
+    assert_true(order.shared);
+    while (now < 10000 * MS) {
+        /* A third of what it may be ahead: with each of those 33 ms it is 100 ms further. */
+        assert_in_range(vgpu_scheduler_deadline(f.s) - now, 33 * MS, 34 * MS);
+        now = vgpu_scheduler_deadline(f.s);
+        assert_order(tick(&f, now), ASK_BACK, f.c[0]);
+        assert_order(back(&f, 0, VGPU_RETURNED_WANTS, now), NONE, NULL);
+        assert_int_equal(f.c[0]->state, VGPU_SCHEDULER_WAITING);
+        assert_order(tick(&f, now + 50 * MS), NONE, NULL);
+        now = vgpu_scheduler_deadline(f.s);
+        assert_order(tick(&f, now), GRANT, f.c[0]);
+    }
+    assert_in_range(f.c[0]->held_ns, now * 24 / 100, now * 26 / 100);
+    tear_down(&f);
+}
+
+/* Meanwhile it is in nobody's way, whatever its priority; and it is back when it is even. */
+static void test_a_spent_share_stands_back(void **state)
+{
+    (void)state;
+    Fixture f;
+    set_up(&f, &fifo, HIGH, LOW, -1);
+
+    vgpu_scheduler_set_share(f.s, f.c[0], 50, 0);
+    want(&f, 0, 0);
+    want(&f, 1, 0);
+    assert_order(tick(&f, 101 * MS), ASK_BACK, f.c[0]);
+    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, 110 * MS), GRANT, f.c[1]);
+    /* What it had more by not returning it at once is paid for, too. */
+    assert_int_equal(vgpu_scheduler_deadline(f.s), 220 * MS);
+    assert_order(tick(&f, 219 * MS), NONE, NULL);
+    assert_order(tick(&f, 220 * MS), ASK_BACK, f.c[1]);
+    assert_order(back(&f, 1, VGPU_RETURNED_WANTS, 221 * MS), GRANT, f.c[0]);
+    tear_down(&f);
+}
+
+/* A pause is not saved up beyond what it may be ahead, and nothing is owed for time without work.
+ */
+static void test_a_share_is_not_saved(void **state)
+{
+    (void)state;
+    Fixture f;
+    set_up(&f, &fifo, MEDIUM, -1);
+
+    vgpu_scheduler_set_share(f.s, f.c[0], 50, 0);
+    want(&f, 0, 5000 * MS);
+    assert_in_range(vgpu_scheduler_deadline(f.s), 5100 * MS, 5101 * MS);
+    assert_order(back(&f, 0, 0, 5010 * MS), NONE, NULL);
+    assert_order(want(&f, 0, 5020 * MS), GRANT, f.c[0]);
+    assert_in_range(vgpu_scheduler_deadline(f.s), 5120 * MS, 5121 * MS);
+    tear_down(&f);
+}
+
+/* Another share at any time, in any state. */
+static void test_another_share(void **state)
+{
+    (void)state;
+    Fixture f;
+    set_up(&f, &fifo, MEDIUM, MEDIUM, -1);
+
+    assert_order(want(&f, 0, 0), GRANT, f.c[0]);
+    assert_order(vgpu_scheduler_set_share(f.s, f.c[0], 10, 0), SHARE, f.c[0]);
+    guint64 now = vgpu_scheduler_deadline(f.s);
+    assert_order(tick(&f, now), ASK_BACK, f.c[0]);
+    assert_order(back(&f, 0, VGPU_RETURNED_WANTS, now), NONE, NULL);
+    assert_order(vgpu_scheduler_set_priority(f.s, f.c[0], HIGH, now), NONE, NULL);
+    assert_order(vgpu_scheduler_set_weight(f.s, f.c[0], 300, now), NONE, NULL);
+    assert_order(vgpu_scheduler_set_share(f.s, f.c[0], 100, now), GRANT, f.c[0]);
+    /* Gone while it waits for its share. */
+    vgpu_scheduler_set_share(f.s, f.c[0], 10, now);
+    now = vgpu_scheduler_deadline(f.s);
+    tick(&f, now);
+    back(&f, 0, VGPU_RETURNED_WANTS, now);
+    assert_order(vgpu_scheduler_remove(f.s, f.c[0], now), NONE, NULL);
+    f.c[0] = NULL;
+    assert_int_equal(vgpu_scheduler_deadline(f.s), NEVER);
+    assert_order(want(&f, 1, now), GRANT, f.c[1]);
+    /* And unwanted. */
+    vgpu_scheduler_set_share(f.s, f.c[1], 10, now);
+    now = vgpu_scheduler_deadline(f.s);
+    tick(&f, now);
+    back(&f, 1, VGPU_RETURNED_WANTS, now);
+    vgpu_scheduler_unwant(f.s, f.c[1], now);
+    assert_int_equal(vgpu_scheduler_deadline(f.s), NEVER);
+    assert_int_equal(f.c[1]->state, VGPU_SCHEDULER_IDLE);
+    tear_down(&f);
+}
+
 static void test_weights(void **state)
 {
     (void)state;
@@ -179,6 +278,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_slice_ends),
+        cmocka_unit_test(test_a_share_is_kept_alone),
+        cmocka_unit_test(test_a_spent_share_stands_back),
+        cmocka_unit_test(test_a_share_is_not_saved),
+        cmocka_unit_test(test_another_share),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_another_weight_forgives_nothing),
         cmocka_unit_test(test_another_priority_forgives_nothing),
