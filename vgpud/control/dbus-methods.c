@@ -239,10 +239,10 @@ static void attach_all(VgpuDBusMethods *self, GDBusMethodInvocation *invocation,
     self->actions->attach_all(on_done, invocation, self->actions->user_data);
 }
 
-/* Answers a change that has been tried. */
-static void finish(GDBusMethodInvocation *invocation, gboolean done, const GError *error)
+/* Answers a change that has been tried; @error: it did not work. */
+static void finish(GDBusMethodInvocation *invocation, const GError *error)
 {
-    if (done)
+    if (error == NULL)
         g_dbus_method_invocation_return_value(invocation, NULL);
     else
         return_failure(invocation, error);
@@ -253,7 +253,8 @@ static void reload(VgpuDBusMethods *self, GDBusMethodInvocation *invocation,
 {
     g_autoptr(GError) error = NULL;
 
-    finish(invocation, self->actions->reload(&error, self->actions->user_data), error);
+    self->actions->reload(&error, self->actions->user_data);
+    finish(invocation, error);
 }
 
 static void drain(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVariant *arguments)
@@ -263,7 +264,8 @@ static void drain(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVar
     gboolean on;
 
     g_variant_get(arguments, "(&sb)", &member, &on);
-    finish(invocation, self->actions->drain(member, on, &error, self->actions->user_data), error);
+    self->actions->drain(member, on, &error, self->actions->user_data);
+    finish(invocation, error);
 }
 
 static void move_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVariant *arguments)
@@ -274,10 +276,10 @@ static void move_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GV
 
     g_variant_get(arguments, "(&s&sb)", &which, &member, &force);
     VgpuSession *session = find(self, invocation, which);
-    if (session != NULL)
-        finish(invocation,
-               self->actions->move(session, member, force, &error, self->actions->user_data),
-               error);
+    if (session == NULL)
+        return;
+    self->actions->move(session, member, force, &error, self->actions->user_data);
+    finish(invocation, error);
 }
 
 /* Those that change something: who asks for them must be allowed to. */

@@ -137,6 +137,11 @@ static void test_what_does_not_work(void **state)
     assert_fails(fixture, "Detach", "('mail',)", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
     assert_fails(fixture, "DetachAll", "()", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
     assert_fails(fixture, "Inject", "('<domain/>',)", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
+    assert_fails(fixture, "Reload", "()", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
+    assert_fails(fixture, "Drain", "('A/gpu0', true)", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
+    assert_fails(fixture, "MoveVm", "('web', '', false)", VGPU_DBUS_ERROR_FAILED,
+                 "libvirt says no");
+    assert_fails(fixture, "MoveVm", "('nobody', '', false)", VGPU_DBUS_ERROR_NOT_FOUND, "nobody");
 }
 
 static void test_inject(void **state)
