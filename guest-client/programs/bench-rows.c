@@ -10,9 +10,10 @@
 #include "latency.h"
 #include "vgpu.h"
 
-#define WINDOW    128         /* calls in flight: half of the ring */
-#define COPY_SIZE (16u << 20) /* bytes of one copy */
-#define IDLE_NS   3000000     /* after that long without a command a worker sleeps */
+#define WINDOW     128         /* calls in flight: half of the ring */
+#define COPY_SIZE  (1u << 20)  /* bytes of one copy that both sides' caches hold */
+#define LARGE_SIZE (16u << 20) /* and of one that they do not */
+#define IDLE_NS    3000000     /* after that long without a command a worker sleeps */
 
 enum how { POLLING, DOORBELL, SLEEPING, ADAPTIVE, REGISTERS };
 
@@ -129,30 +130,30 @@ static int unanswered(struct bench *bench)
     return code;
 }
 
-/* The median over copies of COPY_SIZE bytes. */
-static int copies(struct bench *bench, bool out)
+/* The median over copies of @size bytes. */
+static int copies(struct bench *bench, size_t size, bool out)
 {
-    const size_t count = samples(bench, 100);
+    const size_t count = samples(bench, size == COPY_SIZE ? 1000 : 100);
     uint64_t *durations = calloc(count, sizeof(*durations));
-    uint8_t *bytes = malloc(COPY_SIZE);
+    uint8_t *bytes = malloc(size);
     VgpuBuffer buffer = 0;
     int code = durations != NULL && bytes != NULL ? VGPU_OK : VGPU_E_MEMORY;
 
     if (code == VGPU_OK) {
-        memset(bytes, 1, COPY_SIZE);
-        code = vgpu_buffer_create(bench->context, COPY_SIZE, &buffer);
+        memset(bytes, 1, size);
+        code = vgpu_buffer_create(bench->context, size, &buffer);
     }
     if (code == VGPU_OK) /* the buffer's memory is there, too */
-        code = vgpu_buffer_write(bench->context, buffer, 0, bytes, COPY_SIZE, NULL);
+        code = vgpu_buffer_write(bench->context, buffer, 0, bytes, size, NULL);
     if (code == VGPU_OK)
         code = vgpu_finish(bench->context);
     for (size_t i = 0; i < count && code == VGPU_OK; i++) {
         uint64_t begin = latency_now();
 
         if (out) {
-            code = vgpu_buffer_read(bench->context, buffer, 0, bytes, COPY_SIZE, NULL);
+            code = vgpu_buffer_read(bench->context, buffer, 0, bytes, size, NULL);
         } else {
-            code = vgpu_buffer_write(bench->context, buffer, 0, bytes, COPY_SIZE, NULL);
+            code = vgpu_buffer_write(bench->context, buffer, 0, bytes, size, NULL);
             if (code == VGPU_OK)
                 code = vgpu_finish(bench->context);
         }
@@ -162,7 +163,7 @@ static int copies(struct bench *bench, bool out)
         struct latency_summary summary = latency_summarize(durations, count);
         bench->row->median_us = (double)summary.median / 1e3;
         bench->row->p99_us = (double)summary.p99 / 1e3;
-        bench->row->gib_per_s = (double)COPY_SIZE / (1u << 30) * 1e9 / (double)summary.median;
+        bench->row->gib_per_s = (double)size / (1u << 30) * 1e9 / (double)summary.median;
     }
     free(bytes);
     free(durations);
@@ -171,12 +172,22 @@ static int copies(struct bench *bench, bool out)
 
 static int copy_in(struct bench *bench)
 {
-    return copies(bench, false);
+    return copies(bench, COPY_SIZE, false);
 }
 
 static int copy_out(struct bench *bench)
 {
-    return copies(bench, true);
+    return copies(bench, COPY_SIZE, true);
+}
+
+static int copy_in_large(struct bench *bench)
+{
+    return copies(bench, LARGE_SIZE, false);
+}
+
+static int copy_out_large(struct bench *bench)
+{
+    return copies(bench, LARGE_SIZE, true);
 }
 
 /* Kernels that do nothing. @wait: for each of them. */
@@ -273,14 +284,14 @@ static int processes_4(struct bench *bench)
 }
 
 const char *const bench_names[] = {
-    "call, protocol 1.0", "call, polling",     "call, adaptive",       "call, doorbell",
-    "call, sleeping",     "calls in flight",   "commands, unanswered", "copy in, 16 MiB",
-    "copy out, 16 MiB",   "kernels in flight", "kernels, waited for",  "1 process",
-    "2 processes",        "4 processes",
+    "call, protocol 1.0",  "call, polling",   "call, adaptive",       "call, doorbell",
+    "call, sleeping",      "calls in flight", "commands, unanswered", "copy in, 1 MiB",
+    "copy out, 1 MiB",     "copy in, 16 MiB", "copy out, 16 MiB",     "kernels in flight",
+    "kernels, waited for", "1 process",       "2 processes",          "4 processes",
 };
 static int (*const measures[])(struct bench *) = {
-    by_registers,       polling,     adaptive,    doorbell,    sleeping,
-    in_flight,          unanswered,  copy_in,     copy_out,    kernels_in_flight,
+    by_registers,       polling,     adaptive,    doorbell,      sleeping,       in_flight,
+    unanswered,         copy_in,     copy_out,    copy_in_large, copy_out_large, kernels_in_flight,
     kernels_waited_for, processes_1, processes_2, processes_4,
 };
 const unsigned int bench_count = sizeof(measures) / sizeof(measures[0]);

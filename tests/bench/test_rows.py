@@ -85,14 +85,22 @@ class Goals(unittest.TestCase):
 class Renamed(unittest.TestCase):
     def test_rows_of_vgpu_bench(self):
         found = rows.renamed(by_name(row("call, polling", 0.5), row("2 processes"), row("tcp", 300),
-                                     row("copy in, 16 MiB", gib_per_s=1),
-                                     row("copy out, 16 MiB", gib_per_s=3)))
+                                     row("copy in, 1 MiB", gib_per_s=1),
+                                     row("copy out, 1 MiB", gib_per_s=3)))
         self.assertEqual(set(found), {"vgpu-queue-poll", "tcp"})
         self.assertEqual(found["vgpu-queue-poll"]["median_us"], 0.5)
         self.assertEqual(found["vgpu-queue-poll"]["gib_per_s"], 1.5)
 
+    def test_large_copies_are_a_row_of_their_own(self):
+        found = rows.renamed(by_name(row("call, polling", 0.5),
+                                     row("copy in, 16 MiB", gib_per_s=1),
+                                     row("copy out, 16 MiB", gib_per_s=3)))
+        self.assertIsNone(found["vgpu-queue-poll"]["gib_per_s"])
+        self.assertEqual(found["vgpu-queue-large"]["gib_per_s"], 1.5)
+        self.assertIsNone(found["vgpu-queue-large"]["calls_per_s"])
+
     def test_one_direction_is_no_figure(self):
-        found = rows.renamed(by_name(row("call, polling"), row("copy in, 16 MiB", gib_per_s=1)))
+        found = rows.renamed(by_name(row("call, polling"), row("copy in, 1 MiB", gib_per_s=1)))
         self.assertIsNone(found["vgpu-queue-poll"]["gib_per_s"])
 
 
