@@ -101,13 +101,23 @@ static char *member_device(GVariant *member)
     return *selector == '\0' ? g_strdup("(the first)") : g_strdup_printf("(%s)", selector);
 }
 
-/* Of a pool, or of a VM within it. */
+/* Of a pool, or of a VM within it: "100/s, burst 10, memory-mib 512". */
 static char *limit_text(GVariant *dict)
 {
-    guint rate = vgpuctl_dict_uint(dict, "requests-per-second"),
-          burst = vgpuctl_dict_uint(dict, "burst");
+    const guint rate = vgpuctl_dict_uint(dict, "requests-per-second"),
+                burst = vgpuctl_dict_uint(dict, "burst");
+    g_autoptr(GString) text = g_string_new(NULL);
 
-    return rate == 0 ? g_strdup("none") : g_strdup_printf("%u/s, burst %u", rate, MAX(burst, 1));
+    if (rate != 0)
+        g_string_append_printf(text, "%u/s, burst %u", rate, MAX(burst, 1));
+    for (gsize i = VGPU_LIMIT_DEVICE_TIME; i < VGPU_LIMIT_COUNT; i++) {
+        const char *name = vgpu_limit_info(i)->name;
+        const guint value = vgpuctl_dict_uint(dict, name);
+
+        if (value != 0)
+            g_string_append_printf(text, "%s%s %u", text->len > 0 ? ", " : "", name, value);
+    }
+    return g_strdup(text->len > 0 ? text->str : "none");
 }
 
 void vgpuctl_show_pools(GVariant *pools, GString *out)
@@ -234,22 +244,6 @@ static char *errors_text(GVariant *vm)
     return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", vgpuctl_dict_errors(vm), list);
 }
 
-/* Those that there are, besides the rate. */
-static void append_limits(GVariant *vm, GString *out)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    for (gsize i = VGPU_LIMIT_DEVICE_TIME; i < VGPU_LIMIT_COUNT; i++) {
-        const char *name = vgpu_limit_info(i)->name;
-        const guint value = vgpuctl_dict_uint(vm, name);
-
-        if (value != 0)
-            g_string_append_printf(text, "%s%s %u", text->len > 0 ? ", " : "", name, value);
-    }
-    if (text->len > 0)
-        append_line(out, "limits", text->str);
-}
-
 static void append_waits(GVariant *vm, GString *out)
 {
     g_autoptr(GVariant) waits = g_variant_lookup_value(vm, "waits", G_VARIANT_TYPE("at"));
@@ -291,7 +285,6 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
                 is_waiting(vm) ? "none: it waits for a place" : vgpuctl_dict_string(vm, "member"));
     append_line(out, "priority", vgpuctl_dict_string(vm, "priority"));
     append_taken(out, "limit", limit_text(vm));
-    append_limits(vm, out);
     append_line(out, "state", vgpuctl_dict_string(vm, "state"));
     append_taken(out, "since", g_strdup_printf("%s (%s)", since, since_ago));
     append_taken(out, "QEMU process", pid_text(vgpuctl_dict_uint(vm, "qemu-pid")));

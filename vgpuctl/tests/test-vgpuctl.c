@@ -99,6 +99,20 @@ static void test_show(void **state)
     assert_shows(runner, "mean service:   20.0 us\n");
     assert_null(strstr(runner->out, "failure"));
 
+    VgpuSession *web = runner->example->serving;
+    const VgpuLimits limits = {{[VGPU_LIMIT_RATE] = 50, [VGPU_LIMIT_MEMORY] = 512}};
+    vgpu_session_limit(web, &limits, NULL);
+    atomic_store(&web->page->used[VGPU_QUOTA_MEMORY], 3 << 20);
+    atomic_store(&web->page->waits[1], 98);
+    atomic_store(&web->page->waits[VGPU_PAGE_WAITS - 1], 2);
+    atomic_store(&web->page->wait_ns, 2000000);
+    assert_int_equal(runner_run(runner, "show web"), 0);
+    assert_shows(runner, "limit:          50/s, burst 1, memory-mib 512\n");
+    assert_shows(runner,
+                 "waits:          100, half up to 2.0 us, 99 % over 8.4 s, in all 2.0 ms\n");
+    assert_shows(runner,
+                 "holds:          3.0 MiB of memory, 0 handles, 0 outstanding, 0 B of queues\n");
+
     vgpu_page_set_text(runner->example->serving->page->failure, "no OpenCL platform");
     atomic_store(&runner->example->serving->page->state, VGPU_PAGE_FAILED);
     assert_int_equal(runner_run(runner, "show web"), 0);
