@@ -499,6 +499,37 @@ static void test_rate_waits(void **state)
     OK(VGPU_CMD_NOP, 0);
 }
 
+/* Outstanding commands beyond a limit of the VM's own: an error or a wait, as the pool says. Beyond
+ * the worker's own bound they always wait. */
+static void test_outstanding(void **state)
+{
+    Fixture *f = *state;
+    const VgpuLimits one = {{[VGPU_LIMIT_OUTSTANDING] = 1}};
+    const struct vgpu_command fill = {
+        .opcode = VGPU_CMD_BUFFER_FILL, .handle = H(BUFFER), .arg = {0, 64, 0, 8}};
+    guint64 until_ns;
+
+    OK(VGPU_CMD_BUFFER_CREATE, H(BUFFER), 64);
+    vgpu_page_set_limits(f->page, &one, FALSE);
+    assert_int_equal(run_command(f, fill), VGPU_RESULT_OK);
+    assert_int_equal(f->gate.quota.used[VGPU_QUOTA_OUTSTANDING], 1); /* nobody has collected it */
+    assert_false(vgpu_command_must_wait(f->owner, &f->gate, &fill, &until_ns));
+    assert_int_equal(vgpu_command_run(f->owner, &f->gate, &f->queue, &fill, &f->outcome),
+                     VGPU_RESULT_QUOTA);
+
+    vgpu_page_set_limits(f->page, &one, TRUE);
+    assert_true(vgpu_command_must_wait(f->owner, &f->gate, &fill, &until_ns));
+    assert_int_equal(until_ns, G_MAXUINT64);
+    assert_true(vgpu_owner_collect(f->owner));
+    assert_false(vgpu_command_must_wait(f->owner, &f->gate, &fill, &until_ns));
+
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{0}}, FALSE);
+    f->gate.bounds.amount[VGPU_QUOTA_OUTSTANDING] = 1;
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{0}}, FALSE);
+    assert_int_equal(run_command(f, fill), VGPU_RESULT_OK);
+    assert_true(vgpu_command_must_wait(f->owner, &f->gate, &fill, &until_ns));
+}
+
 /* Limits of the page, within what the device has; lowered below what is held, and raised again. */
 static void test_limits_change(void **state)
 {
@@ -558,6 +589,7 @@ int main(void)
         ON_NULL(test_snapshot),
         ON_NULL(test_rate),
         ON_NULL(test_rate_waits),
+        ON_NULL(test_outstanding),
         ON_NULL(test_limits_change),
         cmocka_unit_test_setup_teardown(test_no_device, set_up_nothing, tear_down),
     };
