@@ -4,6 +4,6 @@
 #define VGPU_HASH_H
 
 /* The device says it in HELLO; vgpud refuses one that was built with another protocol. */
-#define VGPU_PROTOCOL_HASH 0x455f0ea192d51365ull
+#define VGPU_PROTOCOL_HASH 0xf6dbc99d7f0ffa1eull
 
 #endif

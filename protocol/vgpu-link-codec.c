@@ -214,6 +214,8 @@ bool vgpu_channel_decode(const void *bytes, size_t length, struct vgpu_channel_h
     case VGPU_CHANNEL_READY:
         return header->length == 0 && header->sequence == 0 && header->request_id == 0 &&
                header->error == 0;
+    case VGPU_CHANNEL_WAITS:
+        return header->length == 0 && header->request_id == 0 && header->error == 0;
     default:
         return false;
     }

@@ -110,12 +110,21 @@ enum vgpu_channel_type {
     VGPU_CHANNEL_READY = 3, /* worker, once, if it has queues: it has looked at each of them and
                                serves them. Only the header, all else 0. Now the guest reads a new
                                QUEUE_GENERATION, until the channel closes. */
+    VGPU_CHANNEL_WAITS = 4, /* worker: the request of this number waits for its turn on the host's
+                               device, where others compute. The device's own deadline for it
+                               begins anew. Only the header; request_id and error are 0. */
 };
+
+/*
+ * While a request waits for its turn the worker says so this often, milliseconds. The device's
+ * deadline is at least twice that longer than the worker's own, which begins with the turn.
+ */
+#define VGPU_CHANNEL_WAITS_MS 500u
 
 struct vgpu_channel_header {
     uint32_t type;       /* enum vgpu_channel_type */
-    uint32_t length;     /* bytes behind this header: REQUEST 1..1024, RESPONSE 0..1024, READY 0 */
-    uint64_t sequence;   /* the device's own counter; a response repeats its request's. The device
+    uint32_t length;     /* bytes behind this header: REQUEST 1..1024, RESPONSE 0..1024, others 0 */
+    uint64_t sequence;   /* the device's own counter; an answer repeats its request's. The device
                             drops a response whose number is not the live request's. */
     uint32_t request_id; /* REQUEST: the guest's REQUEST_ID, for logs; RESPONSE: 0 */
     uint32_t error;      /* RESPONSE: enum vgpu_error for ERROR_CODE; REQUEST: 0 */

@@ -285,6 +285,15 @@ void vgpu_worker_ready(VgpuMediator *m)
     g_assert_cmpint(send(m->worker, packet, sizeof(packet), MSG_NOSIGNAL), ==, sizeof(packet));
 }
 
+void vgpu_worker_waits(VgpuMediator *m, uint64_t sequence)
+{
+    const struct vgpu_channel_header header = {.type = VGPU_CHANNEL_WAITS, .sequence = sequence};
+    uint8_t packet[sizeof(header)];
+
+    vgpu_channel_encode(&header, packet);
+    g_assert_cmpint(send(m->worker, packet, sizeof(packet), MSG_NOSIGNAL), ==, sizeof(packet));
+}
+
 void vgpu_worker_respond(VgpuMediator *m, uint64_t sequence, uint32_t error, const void *body,
                          size_t length)
 {

@@ -73,6 +73,9 @@ void vgpu_worker_receive(VgpuMediator *m, VgpuTestRequest *request);
 /* Says that the worker is ready for its queues. */
 void vgpu_worker_ready(VgpuMediator *m);
 
+/* Says that the request of that number waits for its turn. */
+void vgpu_worker_waits(VgpuMediator *m, uint64_t sequence);
+
 /* Answers with @error and @length bytes of @body. */
 void vgpu_worker_respond(VgpuMediator *m, uint64_t sequence, uint32_t error, const void *body,
                          size_t length);

@@ -26,7 +26,8 @@ static void test_malformed_packets(void)
          sizeof(struct vgpu_channel_header)},
         {{.type = VGPU_CHANNEL_REQUEST, .length = 8}, sizeof(struct vgpu_channel_header) + 8},
         {{.type = VGPU_CHANNEL_READY}, sizeof(struct vgpu_channel_header)},
-        {{.type = 4}, sizeof(struct vgpu_channel_header)},
+        {{.type = VGPU_CHANNEL_WAITS, .error = 1}, sizeof(struct vgpu_channel_header)},
+        {{.type = 5}, sizeof(struct vgpu_channel_header)},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -299,8 +299,36 @@ static void test_timeout(void)
     vgpu_guest_free(g);
 }
 
+static void test_waits(void)
+{
+    VgpuGuest *g = vgpu_guest_new_served();
+    VgpuTestRequest request;
+
+    /* The deadline begins with the last WAITS: a far one, once STATE has made it so. */
+    vgpu_guest_serve(g, 1, VGPU_ERROR_NONE, 1000);
+    vgpu_guest_submit(g, 1, 32);
+    vgpu_worker_receive(g->mediator, &request);
+    vgpu_guest_serve(g, 2, VGPU_ERROR_NONE, 600000);
+    vgpu_worker_waits(g->mediator, request.header.sequence + 1); /* another's: dropped */
+    vgpu_worker_waits(g->mediator, request.header.sequence);
+    g_usleep(1500 * 1000); /* beyond the first deadline: it is that nothing happens */
+    g_assert_cmphex(vgpu_guest_read(g, VGPU_REG_STATUS), ==, VGPU_STATUS_BUSY);
+
+    /* It still ends: by the new deadline, if the worker says nothing more. */
+    vgpu_guest_serve(g, 3, VGPU_ERROR_NONE, 50);
+    vgpu_worker_waits(g->mediator, request.header.sequence);
+    vgpu_guest_expect_error(g, VGPU_ERROR_TIMEOUT);
+
+    /* After that it is nobody's. */
+    vgpu_worker_waits(g->mediator, request.header.sequence);
+    vgpu_guest_serve(g, 4, VGPU_ERROR_NONE, 60000);
+    vgpu_guest_round_trip(g, 7);
+    vgpu_guest_free(g);
+}
+
 void vgpu_add_link_tests(void)
 {
+    qtest_add_func("/vgpu-stub/link/waits", test_waits);
     qtest_add_func("/vgpu-stub/link/handshake", test_handshake);
     qtest_add_func("/vgpu-stub/link/requests", test_requests);
     qtest_add_func("/vgpu-stub/link/busy", test_busy);

@@ -350,7 +350,7 @@ static void test_channel(void **state)
     assert_false(vgpu_channel_decode(bytes, sizeof(sent) - 1, &got));
     vgpu_put32(bytes, VGPU_CHANNEL_REQUEST); /* a request has no error code */
     assert_false(vgpu_channel_decode(bytes, sizeof(bytes), &got));
-    vgpu_put32(bytes, 4);
+    vgpu_put32(bytes, 5);
     assert_false(vgpu_channel_decode(bytes, sizeof(bytes), &got));
 
     const struct vgpu_channel_header ready = {.type = VGPU_CHANNEL_READY};
@@ -360,6 +360,18 @@ static void test_channel(void **state)
         bytes[i] = 1;
         assert_false(vgpu_channel_decode(bytes, sizeof(ready), &got));
         bytes[i] = 0;
+    }
+
+    const struct vgpu_channel_header waits = {.type = VGPU_CHANNEL_WAITS, .sequence = 42};
+    vgpu_channel_encode(&waits, bytes);
+    assert_true(vgpu_channel_decode(bytes, sizeof(waits), &got));
+    assert_true(got.sequence == 42);
+    for (size_t i = 4; i < sizeof(waits); i++) {
+        const uint8_t was = bytes[i];
+
+        bytes[i] = 1;
+        assert_int_equal(vgpu_channel_decode(bytes, sizeof(waits), &got), i >= 8 && i < 16);
+        bytes[i] = was;
     }
 }
 

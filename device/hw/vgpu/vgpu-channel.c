@@ -39,13 +39,18 @@ static void vgpu_channel_readable(void *opaque)
     if (valid && header.type == VGPU_CHANNEL_READY && vgpu_queues_open(s)) {
         return;
     }
-    if (!valid || header.type != VGPU_CHANNEL_RESPONSE) {
+    if (!valid ||
+        (header.type != VGPU_CHANNEL_RESPONSE && header.type != VGPU_CHANNEL_WAITS)) {
         vgpu_link_warn(s, "the worker sent a malformed packet; its channel is closed");
         vgpu_channel_close(s);
         return;
     }
     if (!vgpu_channel_is_live(s, &header)) {
         trace_vgpu_stub_channel_drop(vgpu_stub_name(s), header.sequence, s->sequence);
+        return;
+    }
+    if (header.type == VGPU_CHANNEL_WAITS) {
+        vgpu_request_extend(s);
         return;
     }
     vgpu_request_finish(s, header.error, packet + sizeof(header), header.length);

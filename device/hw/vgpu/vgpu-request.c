@@ -51,8 +51,13 @@ void vgpu_request_submit(VgpuStub *s)
     s->error_code = VGPU_ERROR_NONE;
     trace_vgpu_stub_submit(vgpu_stub_name(s), header.sequence, header.request_id, header.length);
 
-    timer_mod(&s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + s->link.timeout_ms);
+    vgpu_request_extend(s);
     vgpu_channel_send(s);
+}
+
+void vgpu_request_extend(VgpuStub *s)
+{
+    timer_mod(&s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + s->link.timeout_ms);
 }
 
 void vgpu_request_finish(VgpuStub *s, uint32_t error, const uint8_t *response, size_t length)

@@ -128,6 +128,9 @@ void vgpu_request_submit(VgpuStub *s);
  */
 void vgpu_request_finish(VgpuStub *s, uint32_t error, const uint8_t *response, size_t length);
 
+/* The live request's deadline begins now: it is new, or has waited for others so far. */
+void vgpu_request_extend(VgpuStub *s);
+
 /* Ends the request with an error that the device found itself. */
 void vgpu_request_fail(VgpuStub *s, uint32_t error);
 
