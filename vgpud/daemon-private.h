@@ -4,6 +4,7 @@
 
 #include "daemon.h"
 #include "dbus-service.h"
+#include "dispatcher.h"
 #include "hook-server.h"
 #include "host.h"
 #include "legacy.h"
@@ -21,7 +22,8 @@ struct VgpuDaemon {
     VgpuSessions *sessions;
     GHashTable *vms; /* uuid -> VgpuVm; one for each session */
     VgpuPlaces places;
-    guint drain_source; /* 0: nobody is to leave a member */
+    VgpuDispatcher *dispatcher; /* the devices, and who computes */
+    guint drain_source;         /* 0: nobody is to leave a member */
     VgpuHookServer *hooks;
     VgpuStateFile *state;
     VgpuHost *host;

@@ -92,7 +92,8 @@ static void start_legacy(VgpuDaemon *self)
 
     if (self->settings->legacy_dir == NULL)
         return;
-    self->legacy = vgpu_legacy_new(self->settings, self->sessions, &handlers, self, &error);
+    self->legacy =
+        vgpu_legacy_new(self->settings, self->sessions, self->dispatcher, &handlers, self, &error);
     if (self->legacy == NULL)
         g_warning("legacy VMs are not served until vgpud's next start: %s", error->message);
 }
@@ -122,6 +123,9 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, const char *config, const ch
                                        vgpu_daemon_on_hook, self, error);
     if (self->hooks == NULL)
         return NULL;
+    self->dispatcher = vgpu_dispatcher_new(error);
+    if (self->dispatcher == NULL)
+        return NULL;
     self->state = vgpu_state_file_open(settings->run_dir);
     start_host(self);
     self->for_operators = (VgpuOperator){
@@ -146,6 +150,7 @@ void vgpu_daemon_free(VgpuDaemon *self)
     g_clear_pointer(&self->legacy, vgpu_legacy_free);
     g_clear_handle_id(&self->drain_source, g_source_remove);
     g_hash_table_unref(self->vms);
+    g_clear_pointer(&self->dispatcher, vgpu_dispatcher_free);
     vgpu_sessions_free(self->sessions);
     g_clear_pointer(&self->hooks, vgpu_hook_server_free);
     g_clear_pointer(&self->state, vgpu_state_file_free);

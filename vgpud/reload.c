@@ -27,6 +27,19 @@ static void refresh_vms(VgpuDaemon *self)
     }
 }
 
+/* Devices are shared as their pools say now. Pools that share one agree, as was checked. */
+static void refresh_devices(VgpuDaemon *self)
+{
+    for (char letter = 'A'; letter <= 'Z'; letter++) {
+        const VgpuPool *pool = vgpu_pools_get(self->settings->pools, letter);
+
+        for (guint i = 0; pool != NULL && !pool->removed && i < pool->members->len; i++) {
+            g_autofree char *key = vgpu_member_device_key(pool->members->pdata[i]);
+            vgpu_dispatcher_configure(self->dispatcher, key, &pool->rules.scheduler);
+        }
+    }
+}
+
 gboolean vgpu_daemon_reload(VgpuDaemon *self, GError **error)
 {
     g_autoptr(VgpuSettings) next = vgpu_settings_load(self->config, error);
@@ -44,6 +57,7 @@ gboolean vgpu_daemon_reload(VgpuDaemon *self, GError **error)
         g_warning("these keys of vgpud.conf have changed and take effect when vgpud is restarted, "
                   "which running VMs survive: %s",
                   later);
+    refresh_devices(self);
     refresh_vms(self);
     changed(self);
     return TRUE;

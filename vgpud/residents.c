@@ -103,7 +103,8 @@ VgpuVm *vgpu_daemon_begin_session(VgpuDaemon *self, const VgpuDomain *domain,
     }
 
     const VgpuLimits limits = limits_of(config);
-    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &limits, &handlers, self, error);
+    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &limits, self->dispatcher, &handlers,
+                             self, error);
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);

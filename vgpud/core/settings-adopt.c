@@ -25,6 +25,7 @@ static char *keys_for_later(const VgpuSettings *a, const VgpuSettings *b)
     note_text(list, "emulator", a->emulator, b->emulator);
     note_text(list, "worker", a->worker, b->worker);
     note_text(list, "socket-group", a->socket_group, b->socket_group);
+    note_text(list, "trace-dir", a->trace_dir, b->trace_dir);
     note(list, "worker-uid-base", a->worker_uid_base != b->worker_uid_base);
     note(list, "worker-groups",
          !g_strv_equal((const char *const *)a->worker_groups,

@@ -61,6 +61,7 @@ void vgpu_settings_free(VgpuSettings *settings)
     g_free(settings->worker);
     g_free(settings->socket_group);
     g_free(settings->pools_dir);
+    g_free(settings->trace_dir);
     g_free(settings->legacy_dir);
     g_strfreev(settings->worker_groups);
     g_clear_pointer(&settings->pools, vgpu_pools_free);
@@ -90,6 +91,18 @@ static gboolean read_run_dir(const VgpuKeyFile *file, VgpuSettings *settings, GE
                                   "sockets in it would be longer than the kernel allows",
                                   settings->run_dir, room);
     return TRUE;
+}
+
+/* An empty one is none. */
+static gboolean read_trace_dir(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
+{
+    if (!vgpu_key_file_string(file, GROUP, "trace-dir", &settings->trace_dir, error))
+        return FALSE;
+    if (settings->trace_dir != NULL && settings->trace_dir[0] == '\0')
+        g_clear_pointer(&settings->trace_dir, g_free);
+    return settings->trace_dir == NULL || g_path_is_absolute(settings->trace_dir) ||
+           vgpu_key_file_fail(file, error, GROUP, "trace-dir", "'%s' is not an absolute path",
+                              settings->trace_dir);
 }
 
 static gboolean read_groups(const VgpuKeyFile *file, VgpuSettings *settings, GError **error)
@@ -124,6 +137,7 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
                                         "quarantine-s",
                                         "request-timeout-ms",
                                         "fault-window-s",
+                                        "trace-dir",
                                         "worker-memory-mib",
                                         NULL};
 
@@ -136,6 +150,7 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
            read_path(file, "emulator", &s->emulator, error) &&
            read_path(file, "worker", &s->worker, error) &&
            read_path(file, "pools-dir", &s->pools_dir, error) && read_groups(file, s, error) &&
+           read_trace_dir(file, s, error) &&
            vgpu_key_file_number(file, GROUP, "worker-uid-base", 1000, MAX_UID_BASE,
                                 &s->worker_uid_base, error) &&
            vgpu_key_file_number(file, GROUP, "worker-memory-mib", 0, MAX_MEMORY_MIB,

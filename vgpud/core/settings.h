@@ -29,6 +29,7 @@ typedef struct {
     char *worker;          /* vgpu-worker */
     char *socket_group; /* group that QEMU runs in: owner of the device sockets; NULL: found out */
     char *pools_dir;    /* *.conf, one per pool */
+    char *trace_dir;    /* where each worker's trace of jobs goes; NULL: there are none */
     guint worker_uid_base;   /* a worker runs as this plus its VM's number */
     char **worker_groups;    /* supplementary groups of a worker: who may open the GPU's nodes */
     guint worker_memory_mib; /* what a worker may take of the host's memory; 0: no limit */

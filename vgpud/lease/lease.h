@@ -72,6 +72,31 @@ static inline bool vgpu_lease_has(const VgpuLease *lease)
     return (word & (VGPU_LEASE_HELD | VGPU_LEASE_RECALL)) == VGPU_LEASE_HELD;
 }
 
+/*
+ * Whether one more job may be submitted now: vgpu_lease_has() and, in the same load, the turn's
+ * bound. @jobs: how many have been submitted in this turn.
+ */
+static inline bool vgpu_lease_may(const VgpuLease *lease, uint32_t jobs)
+{
+    const uint32_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+    const uint32_t bound = word >> VGPU_LEASE_JOBS_SHIFT;
+
+    return (word & (VGPU_LEASE_HELD | VGPU_LEASE_RECALL)) == VGPU_LEASE_HELD &&
+           (bound == 0 || jobs < bound);
+}
+
+/* Whether the worker has been given the lease that it said it wants; also if it is asked back. */
+static inline bool vgpu_lease_is_granted(const VgpuLease *lease)
+{
+    return (atomic_load_explicit(&lease->word, memory_order_acquire) & VGPU_LEASE_HELD) != 0;
+}
+
+/* Whether others wait, so that it is to be returned when there is no work. */
+static inline bool vgpu_lease_is_shared(const VgpuLease *lease)
+{
+    return (atomic_load_explicit(&lease->word, memory_order_relaxed) & VGPU_LEASE_SHARED) != 0;
+}
+
 /* After how many jobs of this turn the lease is to be returned; 0: any number. */
 static inline uint32_t vgpu_lease_jobs(const VgpuLease *lease)
 {

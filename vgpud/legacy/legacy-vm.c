@@ -19,6 +19,7 @@
 struct VgpuLegacyVm {
     VgpuSession *session;
     const VgpuSettings *settings;
+    VgpuDispatcher *dispatcher; /* NULL: devices are not shared */
     const VgpuLegacyVmHandlers *handlers;
     gpointer user_data;
     VgpuWorkerProcess *worker;
@@ -188,6 +189,22 @@ static gboolean read_answer(const VgpuLegacyVm *self, const guint8 *packet, gsiz
     return TRUE;
 }
 
+/* Others have the device: the live request's time begins anew, as a device would have it. */
+static gboolean read_waits(VgpuLegacyVm *self, const guint8 *packet, gsize length)
+{
+    struct vgpu_channel_header header;
+
+    if (!vgpu_channel_decode(packet, length, &header) || header.type != VGPU_CHANNEL_WAITS ||
+        header.sequence != self->sequence)
+        return FALSE;
+    if (self->is_live) {
+        g_clear_handle_id(&self->deadline_source, g_source_remove);
+        self->deadline_source =
+            g_timeout_add(vgpu_legacy_vm_patience_ms(self->settings), on_deadline, self);
+    }
+    return TRUE;
+}
+
 static gboolean on_channel(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
 {
     VgpuLegacyVm *self = data;
@@ -197,6 +214,8 @@ static gboolean on_channel(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoint
     guint32 sum = 0;
 
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (length > 0 && (gsize)length <= sizeof(packet) && read_waits(self, packet, (gsize)length))
         return G_SOURCE_CONTINUE;
     if (length > 0 && (gsize)length <= sizeof(packet) && (self->is_live || self->is_owed) &&
         read_answer(self, packet, (gsize)length, &error, &sum)) {
@@ -230,8 +249,8 @@ static enum vgpu_error start_worker(VgpuLegacyVm *self)
     /* Until it says otherwise: the page was that of the worker before, too. */
     atomic_store(&session->page->state, VGPU_PAGE_STARTING);
     vgpu_session_set_state(session, VGPU_SESSION_LINKED);
-    self->worker = vgpu_worker_process_new(session, self->settings, NULL, &self->channel,
-                                           on_worker_ended, self, &error);
+    self->worker = vgpu_worker_process_new(session, self->settings, self->dispatcher, NULL,
+                                           &self->channel, on_worker_ended, self, &error);
     if (self->worker == NULL) {
         self->channel = -1;
         g_warning("%s: cannot start its worker: %s", session->name, error->message);
@@ -286,6 +305,8 @@ gboolean vgpu_legacy_vm_send(VgpuLegacyVm *self, const guint32 numbers[2])
     };
 
     g_assert(!self->is_live && length > 0);
+    /* Not before: what is at work for an earlier request would keep its device from others. */
+    vgpu_worker_process_set_priority(self->worker, self->session->priority);
     vgpu_channel_encode(&header, packet);
     if (send(self->channel, packet, head + length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return FALSE;
@@ -320,8 +341,8 @@ static char *name_of(const char *folder)
 
 VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
                                  enum vgpu_priority priority, const VgpuSettings *settings,
-                                 const VgpuLegacyVmHandlers *handlers, gpointer user_data,
-                                 GError **error)
+                                 VgpuDispatcher *dispatcher, const VgpuLegacyVmHandlers *handlers,
+                                 gpointer user_data, GError **error)
 {
     g_autofree char *uuid = uuid_of(folder);
     g_autofree char *name = name_of(folder);
@@ -334,6 +355,7 @@ VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
     VgpuLegacyVm *self = g_new0(VgpuLegacyVm, 1);
     self->session = session;
     self->settings = settings;
+    self->dispatcher = dispatcher;
     self->handlers = handlers;
     self->user_data = user_data;
     self->channel = -1;

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
 
@@ -31,12 +32,13 @@ typedef struct {
  * vgpu_legacy_vm_new:
  * For the directory @folder, after whose last part it is named, in @pool for a start. @number is
  * its place among the legacy VMs, from 0; its VM number is that beyond VGPU_VM_ID_MAX, which no
- * other VM has. @settings and @handlers must stay valid. Returns NULL with @error set.
+ * other VM has. @settings, @dispatcher (NULL: no worker shares its device)
+ * and @handlers must stay valid. Returns NULL with @error set.
  */
 VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
                                  enum vgpu_priority priority, const VgpuSettings *settings,
-                                 const VgpuLegacyVmHandlers *handlers, gpointer user_data,
-                                 GError **error);
+                                 VgpuDispatcher *dispatcher, const VgpuLegacyVmHandlers *handlers,
+                                 gpointer user_data, GError **error);
 
 /* Ends its worker without a word; the session is ENDED. */
 void vgpu_legacy_vm_free(VgpuLegacyVm *vm);

@@ -41,6 +41,7 @@ typedef struct {
 
 struct VgpuLegacy {
     const VgpuSettings *settings;
+    VgpuDispatcher *dispatcher;
     VgpuSessions *sessions;
     const VgpuLegacyHandlers *handlers;
     gpointer user_data;
@@ -181,7 +182,7 @@ static gboolean make_vm(Client *client, GError **error)
     const VgpuLegacyLine *line = &client->taken.line;
 
     client->vm = vgpu_legacy_vm_new(folder, client->number, line->pool, line->priority,
-                                    self->settings, &handlers, client, error);
+                                    self->settings, self->dispatcher, &handlers, client, error);
     if (client->vm == NULL)
         return FALSE;
 
@@ -356,13 +357,15 @@ static void on_vanished(const char *name, gpointer data)
 }
 
 VgpuLegacy *vgpu_legacy_new(const VgpuSettings *settings, VgpuSessions *sessions,
-                            const VgpuLegacyHandlers *handlers, gpointer user_data, GError **error)
+                            VgpuDispatcher *dispatcher, const VgpuLegacyHandlers *handlers,
+                            gpointer user_data, GError **error)
 {
     static const VgpuLegacyWatchHandlers watch_handlers = {on_appeared, on_changed, on_vanished};
     VgpuLegacy *self = g_new0(VgpuLegacy, 1);
 
     self->settings = settings;
     self->sessions = sessions;
+    self->dispatcher = dispatcher;
     self->handlers = handlers;
     self->user_data = user_data;
     self->queue = vgpu_legacy_queue_new();

@@ -16,6 +16,7 @@
 
 #include <glib.h>
 
+#include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
 
@@ -36,10 +37,12 @@ typedef struct {
  * vgpu_legacy_new:
  * Serves the directories in settings->legacy_dir. A VM's session is added to @sessions with its
  * first request and stays until its directory goes; what it holds of a pool it holds only while it
- * has a worker. All arguments must stay valid. Returns NULL with @error set.
+ * has a worker. @dispatcher NULL: no worker shares its device. All arguments must stay valid.
+ * Returns NULL with @error set.
  */
 VgpuLegacy *vgpu_legacy_new(const VgpuSettings *settings, VgpuSessions *sessions,
-                            const VgpuLegacyHandlers *handlers, gpointer user_data, GError **error);
+                            VgpuDispatcher *dispatcher, const VgpuLegacyHandlers *handlers,
+                            gpointer user_data, GError **error);
 
 /* Answers what was taken with VGPU_ERROR_UNAVAILABLE, and ends all. No handler is called any more.
  */

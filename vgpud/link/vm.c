@@ -20,6 +20,7 @@
 struct VgpuVm {
     VgpuSession *session;
     const VgpuSettings *settings;
+    VgpuDispatcher *dispatcher; /* NULL: devices are not shared */
     const VgpuVmHandlers *handlers;
     gpointer user_data;
     VgpuDeviceSocket *socket;
@@ -145,9 +146,9 @@ static void start_worker(VgpuVm *self)
 
     if (!self->greeted || self->worker != NULL || current_error(self) != VGPU_ERROR_NONE)
         return;
-    self->worker =
-        vgpu_worker_process_new(self->session, self->settings, vgpu_device_link_share(self->link),
-                                &channel, on_worker_ended, self, &error);
+    self->worker = vgpu_worker_process_new(self->session, self->settings, self->dispatcher,
+                                           vgpu_device_link_share(self->link), &channel,
+                                           on_worker_ended, self, &error);
     if (self->worker == NULL) {
         g_warning("domain '%s': cannot start its worker: %s", self->session->name, error->message);
         count_fault(self);
@@ -202,6 +203,8 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, const 
     VgpuSession *session = self->session;
 
     session->priority = priority;
+    if (self->worker != NULL)
+        vgpu_worker_process_set_priority(self->worker, priority);
     if (pool != session->pool || member != NULL) {
         drop_worker(self);
         if (session->state == VGPU_SESSION_SERVING)
@@ -269,14 +272,15 @@ static void on_connection(int fd, gpointer data)
 }
 
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    const VgpuLimits *limits, const VgpuVmHandlers *handlers, gpointer user_data,
-                    GError **error)
+                    const VgpuLimits *limits, VgpuDispatcher *dispatcher,
+                    const VgpuVmHandlers *handlers, gpointer user_data, GError **error)
 {
     VgpuVm *self = g_new0(VgpuVm, 1);
     gid_t group;
 
     self->session = vgpu_session_ref(session);
     self->settings = settings;
+    self->dispatcher = dispatcher;
     self->handlers = handlers;
     self->user_data = user_data;
     self->qemu_pidfd = -1;

@@ -14,6 +14,7 @@
 
 #include <glib.h>
 
+#include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
 
@@ -30,12 +31,13 @@ typedef struct {
 /*
  * vgpu_vm_new:
  * Binds the session's socket at @socket_path. @limits is what the domain asks for itself. Keeps
- * a reference of @session; @settings and @handlers must stay valid. Returns NULL with @error set;
+ * a reference of @session; @settings and @handlers must stay valid, and
+ * @dispatcher (NULL: no worker shares its device). Returns NULL with @error set;
  * the session is then ENDED.
  */
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    const VgpuLimits *limits, const VgpuVmHandlers *handlers, gpointer user_data,
-                    GError **error);
+                    const VgpuLimits *limits, VgpuDispatcher *dispatcher,
+                    const VgpuVmHandlers *handlers, gpointer user_data, GError **error);
 
 /*
  * vgpu_vm_adopt:

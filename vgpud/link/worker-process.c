@@ -18,13 +18,16 @@
 #define PAGE_FD    4
 #define SHM_FD     5 /* the share's descriptors, one behind the other */
 #define QUEUE_FDS  6
-#define AFTER_LAST (QUEUE_FDS + 2 * (int)VGPU_QUEUE_MAX)
+#define LEASE_FD   (QUEUE_FDS + 2 * (int)VGPU_QUEUE_MAX) /* the tenant's, likewise */
+#define TRACE_FD   (LEASE_FD + (int)VGPU_TENANT_FDS)
+#define AFTER_LAST (TRACE_FD + 1)
 
 struct VgpuWorkerProcess {
     GSubprocess *process;
-    GCancellable *forgotten;
-    pid_t pid;
-    VgpuWorkerEnded ended;
+    pid_t pid;             /* 0: reaped */
+    VgpuTenant *tenant;    /* NULL: its device is nobody else's */
+    char *fenced;          /* why it was; NULL: it was not */
+    VgpuWorkerEnded ended; /* NULL: forgotten */
     gpointer user_data;
 };
 
@@ -72,8 +75,15 @@ static char *group_numbers(char **names)
     return g_string_free(numbers, FALSE);
 }
 
+/* What a worker may be given besides. */
+typedef struct {
+    VgpuTenant *tenant; /* NULL: none */
+    int trace;          /* -1: none */
+} Extras;
+
 static char **make_arguments(const VgpuSession *session, const VgpuSettings *settings,
-                             const VgpuShare *share, const char *cache_dir, uid_t uid)
+                             const VgpuShare *share, const Extras *extras, const char *cache_dir,
+                             uid_t uid)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 
@@ -103,6 +113,12 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
         ADD("--shm-fd", "%d", SHM_FD);
         ADD("--queue-fds", "%d", QUEUE_FDS);
     }
+    if (extras->tenant != NULL) {
+        ADD("--lease-fd", "%d", LEASE_FD);
+        ADD("--window", "%u", vgpu_tenant_window(extras->tenant));
+    }
+    if (extras->trace >= 0)
+        ADD("--trace-fd", "%d", TRACE_FD);
 #undef ADD
     return g_strv_builder_end(builder);
 }
@@ -115,22 +131,37 @@ static char *describe_end(GSubprocess *process)
     return g_strdup_printf("exit status %d", g_subprocess_get_exit_status(process));
 }
 
+/* Its device waits for it, or for its end. */
+static void on_fence(gpointer data)
+{
+    VgpuWorkerProcess *self = data;
+
+    if (self->pid == 0)
+        return;
+    self->fenced = g_strdup("killed: it did not give its device back in time");
+    g_subprocess_force_exit(self->process);
+}
+
 static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
 {
     GSubprocess *process = G_SUBPROCESS(source);
-    g_autoptr(GError) error = NULL;
-
-    /* Cancelled: freed meanwhile, so @data is not to be touched. */
-    if (!g_subprocess_wait_finish(process, result, &error))
-        return;
-
     VgpuWorkerProcess *self = data;
+
+    g_subprocess_wait_finish(process, result, NULL); /* fails only when cancelled */
+    const gboolean too_large = vgpu_worker_cgroup_remove(self->pid);
+    self->pid = 0;
+    /* Now it does nothing on the device any more. */
+    g_clear_pointer(&self->tenant, vgpu_tenant_free);
+    if (self->ended == NULL) {
+        vgpu_worker_process_free(self);
+        return;
+    }
     gboolean clean =
         g_subprocess_get_if_exited(process) && g_subprocess_get_exit_status(process) == 0;
-    g_autofree char *how = vgpu_worker_cgroup_remove(self->pid)
-                               ? g_strdup("killed by the kernel: it passed worker-memory-mib")
-                               : describe_end(process);
-    self->pid = 0;
+    g_autofree char *how = self->fenced != NULL ? g_steal_pointer(&self->fenced)
+                           : too_large          ? g_strdup("killed by the kernel: it passed "
+                                                                    "worker-memory-mib")
+                                                : describe_end(process);
     self->ended(clean, how, self->user_data); /* frees self */
 }
 
@@ -146,19 +177,28 @@ static gboolean hand_over(GSubprocessLauncher *launcher, int fd, int target, GEr
     return TRUE;
 }
 
-static GSubprocess *spawn(const VgpuSession *session, const VgpuShare *share, char **arguments,
-                          int channel, GError **error)
+static gboolean hand_over_all(GSubprocessLauncher *launcher, const int *fds, guint count,
+                              int target, GError **error)
+{
+    for (guint i = 0; i < count; i++)
+        if (!hand_over(launcher, fds[i], target + (int)i, error))
+            return FALSE;
+    return TRUE;
+}
+
+static GSubprocess *spawn(const VgpuSession *session, const VgpuShare *share, const Extras *extras,
+                          char **arguments, int channel, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
-    guint shared = share != NULL ? 1 + 2 * vgpu_share_queues(share) : 0;
 
     if (!hand_over(launcher, channel, CHANNEL_FD, error) ||
-        !hand_over(launcher, session->page_fd, PAGE_FD, error))
+        !hand_over(launcher, session->page_fd, PAGE_FD, error) ||
+        (share != NULL && !hand_over_all(launcher, vgpu_share_descriptors(share),
+                                         1 + 2 * vgpu_share_queues(share), SHM_FD, error)) ||
+        (extras->tenant != NULL && !hand_over_all(launcher, vgpu_tenant_descriptors(extras->tenant),
+                                                  VGPU_TENANT_FDS, LEASE_FD, error)) ||
+        (extras->trace >= 0 && !hand_over(launcher, extras->trace, TRACE_FD, error)))
         return NULL;
-    for (guint i = 0; i < shared; i++) {
-        if (!hand_over(launcher, vgpu_share_descriptors(share)[i], SHM_FD + (int)i, error))
-            return NULL;
-    }
     return g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments, error);
 }
 
@@ -174,43 +214,109 @@ static gboolean confine(GSubprocess *process, const VgpuSettings *settings, GErr
         vgpu_worker_cgroup_add(pid_of(process), settings->worker_memory_mib, error))
         return TRUE;
     g_prefix_error(error, "the worker's control group: ");
-    g_subprocess_force_exit(process);
     return FALSE;
 }
 
-VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
-                                           const VgpuShare *share, int *channel,
-                                           VgpuWorkerEnded ended, gpointer user_data,
-                                           GError **error)
+/* How the pools say that it is shared. */
+static VgpuSchedulerSettings scheduling_of(const VgpuSession *session, const VgpuSettings *settings)
 {
-    uid_t uid = settings->worker_uid_base + session->vm_id;
+    const VgpuPool *pool = vgpu_pools_get(settings->pools, session->pool);
+    VgpuSchedulerSettings scheduling = VGPU_SCHEDULER_DEFAULTS;
+
+    if (pool != NULL && pool->rules.scheduler.recall_ns > 0)
+        scheduling = pool->rules.scheduler;
+    return scheduling;
+}
+
+static gboolean join(VgpuWorkerProcess *self, const VgpuSession *session,
+                     const VgpuSettings *settings, VgpuDispatcher *dispatcher, GError **error)
+{
+    const VgpuSchedulerSettings scheduling = scheduling_of(session, settings);
+    g_autofree char *key = vgpu_member_device_key(session->member);
+
+    if (dispatcher == NULL)
+        return TRUE;
+    self->tenant = vgpu_tenant_new(dispatcher, key, &scheduling, session->priority,
+                                   VGPU_SCHEDULER_WEIGHT, on_fence, self, error);
+    return self->tenant != NULL;
+}
+
+/* Under a name that is not complete before the worker's number is known. NULL: there is none. */
+static char *open_trace(const VgpuSession *session, const VgpuSettings *settings, int *fd)
+{
+    const char *folder = settings->trace_dir;
+
+    *fd = -1;
+    if (folder == NULL)
+        return NULL;
+    g_autofree char *path = g_strdup_printf("%s/.%u.trace", folder, session->vm_id);
+    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd >= 0)
+        return g_steal_pointer(&path);
+    g_warning("no trace of domain '%s': %s: %s", session->name, path, g_strerror(errno));
+    return NULL;
+}
+
+static void name_trace(const char *path, const VgpuSession *session, pid_t pid)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *name = g_strdup_printf("%s.%d.trace", session->name, (int)pid);
+    g_autofree char *full = g_build_filename(folder, g_strdelimit(name, "/", '_'), NULL);
+
+    if (g_rename(path, full) < 0)
+        g_warning("cannot rename %s to %s: %s", path, full, g_strerror(errno));
+}
+
+/* Starts what has joined. */
+static gboolean start(VgpuWorkerProcess *self, const VgpuSession *session,
+                      const VgpuSettings *settings, const VgpuShare *share, int channel,
+                      GError **error)
+{
+    const uid_t uid = settings->worker_uid_base + session->vm_id;
     g_autofree char *cache_dir = make_cache_dir(session, settings, uid, error);
-    int pair[2];
+    Extras extras = {.tenant = self->tenant};
 
     if (cache_dir == NULL)
+        return FALSE;
+    g_autofree char *trace = open_trace(session, settings, &extras.trace);
+    g_auto(GStrv) arguments = make_arguments(session, settings, share, &extras, cache_dir, uid);
+    self->process = spawn(session, share, &extras, arguments, channel, error);
+    if (extras.trace >= 0)
+        close(extras.trace);
+    if (self->process == NULL)
+        return FALSE;
+    self->pid = pid_of(self->process);
+    if (trace != NULL)
+        name_trace(trace, session, self->pid);
+    /* From now on it is ended as any other. */
+    g_subprocess_wait_async(self->process, NULL, on_process_end, self);
+    return confine(self->process, settings, error);
+}
+
+VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
+                                           VgpuDispatcher *dispatcher, const VgpuShare *share,
+                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
+                                           GError **error)
+{
+    g_autoptr(VgpuWorkerProcess) self = g_new0(VgpuWorkerProcess, 1);
+    int pair[2];
+
+    self->ended = ended;
+    self->user_data = user_data;
+    if (!join(self, session, settings, dispatcher, error))
         return NULL;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         fail(error, "cannot make a channel");
         return NULL;
     }
-
-    g_auto(GStrv) arguments = make_arguments(session, settings, share, cache_dir, uid);
-    g_autoptr(GSubprocess) process = spawn(session, share, arguments, pair[1], error);
+    const gboolean started = start(self, session, settings, share, pair[1], error);
     close(pair[1]);
-    if (process == NULL || !confine(process, settings, error)) {
+    if (!started) {
         close(pair[0]);
         return NULL;
     }
-
-    VgpuWorkerProcess *self = g_new0(VgpuWorkerProcess, 1);
-    self->pid = pid_of(process);
-    self->process = g_steal_pointer(&process);
-    self->forgotten = g_cancellable_new();
-    self->ended = ended;
-    self->user_data = user_data;
-    g_subprocess_wait_async(self->process, self->forgotten, on_process_end, self);
     *channel = pair[0];
-    return self;
+    return g_steal_pointer(&self);
 }
 
 pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *self)
@@ -218,12 +324,21 @@ pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *self)
     return self->pid;
 }
 
+void vgpu_worker_process_set_priority(VgpuWorkerProcess *self, enum vgpu_priority priority)
+{
+    if (self->tenant != NULL)
+        vgpu_tenant_set_priority(self->tenant, priority);
+}
+
 void vgpu_worker_process_free(VgpuWorkerProcess *self)
 {
-    if (self->pid != 0)
-        g_subprocess_force_exit(self->process);
-    g_cancellable_cancel(self->forgotten);
-    g_object_unref(self->forgotten);
-    g_object_unref(self->process);
+    self->ended = NULL;
+    if (self->pid != 0) {
+        g_subprocess_force_exit(self->process); /* on_process_end() goes on */
+        return;
+    }
+    g_clear_pointer(&self->tenant, vgpu_tenant_free);
+    g_clear_object(&self->process);
+    g_free(self->fenced);
     g_free(self);
 }

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
 #include "share.h"
@@ -22,16 +23,24 @@ typedef void (*VgpuWorkerEnded)(gboolean clean, const char *how, gpointer user_d
 /*
  * vgpu_worker_process_new:
  * Starts a worker for @session on its member, and gives the other end of its channel in @channel,
- * owned by the caller. @share, a complete one, is handed to the worker, which gets descriptors of
- * its own; NULL: the device has no queues. Returns NULL with @error set.
+ * owned by the caller. Until it has been reaped it is a tenant of its device with @dispatcher;
+ * NULL: the device is nobody else's. One that does not return the device in time is killed. @share,
+ * a complete one, is handed to the worker, which gets descriptors of its own; NULL: the device has
+ * no queues. Returns NULL with @error set.
  */
 VgpuWorkerProcess *vgpu_worker_process_new(const VgpuSession *session, const VgpuSettings *settings,
-                                           const VgpuShare *share, int *channel,
-                                           VgpuWorkerEnded ended, gpointer user_data,
+                                           VgpuDispatcher *dispatcher, const VgpuShare *share,
+                                           int *channel, VgpuWorkerEnded ended, gpointer user_data,
                                            GError **error);
 
 pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *worker);
 
-/* Kills it, if it still runs, and forgets it; it is reaped in the background. */
+/* Another priority on its device, from now on. */
+void vgpu_worker_process_set_priority(VgpuWorkerProcess *worker, enum vgpu_priority priority);
+
+/*
+ * Kills it, if it still runs, and forgets it; it is reaped in the background. Its device is given
+ * on when it has been.
+ */
 void vgpu_worker_process_free(VgpuWorkerProcess *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuWorkerProcess, vgpu_worker_process_free)

@@ -30,6 +30,7 @@
 typedef struct {
     char *folder;
     VgpuSettings *settings;
+    VgpuDispatcher *dispatcher;
     VgpuSession *session;
     VgpuVm *vm;
     gboolean ended;
@@ -118,6 +119,8 @@ static void begin(Fixture *fixture, const char *backend, const char *device, con
 
     fixture->settings = vgpu_settings_parse(text, strlen(text), "test", &error);
     assert_non_null(fixture->settings);
+    fixture->dispatcher = vgpu_dispatcher_new(&error);
+    assert_non_null(fixture->dispatcher);
     fixture->settings->pools = vgpu_pools_new();
     assert_true(vgpu_pools_add(fixture->settings->pools, pools, strlen(pools), "test", &error));
 
@@ -125,7 +128,7 @@ static void begin(Fixture *fixture, const char *backend, const char *device, con
     fixture->session = vgpu_session_new(UUID, "web", 7, 'A', VGPU_PRIORITY_HIGH, member, &error);
     assert_non_null(fixture->session);
     fixture->vm = vgpu_vm_new(fixture->session, fixture->settings, socket, &(VgpuLimits){{0}},
-                              &handlers, fixture, &error);
+                              fixture->dispatcher, &handlers, fixture, &error);
     assert_non_null(fixture->vm);
 }
 
@@ -268,6 +271,7 @@ static int tear_down(void **state)
     g_clear_pointer(&fixture->vm, vgpu_vm_free);
     while (g_main_context_iteration(NULL, FALSE))
         ;
+    g_clear_pointer(&fixture->dispatcher, vgpu_dispatcher_free);
     g_clear_pointer(&fixture->session, vgpu_session_unref);
     g_clear_pointer(&fixture->settings, vgpu_settings_free);
     if (fixture->qemu >= 0)

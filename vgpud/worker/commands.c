@@ -85,6 +85,13 @@ static gboolean gives(const Kind *kind, const struct vgpu_command *command)
     return (kind->flags & GIVES) != 0 || (kind->run == vgpu_command_barrier && command->event != 0);
 }
 
+gboolean vgpu_command_is_job(const struct vgpu_command *command)
+{
+    const Kind *kind = find(command);
+
+    return kind != NULL && gives(kind, command);
+}
+
 /* What no command may have, and what this one must not. */
 static enum vgpu_result check(const VgpuOwner *owner, const Kind *kind,
                               const struct vgpu_command *command)

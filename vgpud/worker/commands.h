@@ -31,6 +31,9 @@ typedef enum {
 /* How long carrying it out may take. */
 VgpuCommandPatience vgpu_command_patience(const struct vgpu_command *command);
 
+/* TRUE when it makes the device work, so that it needs the device's lease. */
+gboolean vgpu_command_is_job(const struct vgpu_command *command);
+
 /*
  * vgpu_command_must_wait:
  * TRUE when @command cannot be carried out yet: it needs what runs before it to have ended, or the

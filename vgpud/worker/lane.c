@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lane.h"
 
-void vgpu_lane_init(VgpuLane *lane, VgpuService *service, void *slot, gsize size, int wake)
+void vgpu_lane_init(VgpuLane *lane, VgpuService *service, guint number, void *slot, gsize size,
+                    int wake)
 {
-    *lane = (VgpuLane){.service = service};
+    *lane = (VgpuLane){.service = service, .number = number};
     vgpu_queue_init(&lane->queue, slot, size, wake);
 }
 
@@ -89,6 +90,8 @@ static gboolean collect(VgpuLane *lane)
         vgpu_queue_fail(&lane->queue, owner->failed_tag, owner->failed);
     owner->failed = VGPU_RESULT_OK;
     owner->device_ns = 0;
+    if (owner->count == 0)
+        vgpu_trace(&lane->service->trace, "ended");
     return TRUE;
 }
 
@@ -186,10 +189,30 @@ static gboolean must_wait(VgpuLane *lane)
            vgpu_command_must_wait(lane->owner, gate, &lane->command, &lane->until_ns);
 }
 
-/* The same, with the account of the time for which it could not. */
+/* TRUE when the fetched command would be more than the device may have of this VM at once, or it is
+ * others' turn on the device. */
+static gboolean must_wait_for_turn(VgpuLane *lane)
+{
+    VgpuService *service = lane->service;
+    const guint64 *submitted = &service->gate.quota.used[VGPU_QUOTA_OUTSTANDING];
+
+    if (service->backend == NULL || !vgpu_command_is_job(&lane->command))
+        return FALSE;
+    lane->until_ns = G_MAXUINT64;
+    if (*submitted >= service->window && (!collect(lane) || *submitted >= service->window))
+        return TRUE;
+    lane->wants_turn = !vgpu_service_take_turn(service);
+    if (lane->wants_turn)
+        return TRUE;
+    vgpu_trace(&service->trace, "job %u %u 0x%04x", lane->number, lane->command.tag,
+               lane->command.opcode);
+    return FALSE;
+}
+
+/* Whether either is so, with the account of the time for which it could not. */
 static gboolean still_waits(VgpuLane *lane)
 {
-    lane->waits = must_wait(lane);
+    lane->waits = must_wait(lane) || must_wait_for_turn(lane);
     /* What the VM itself has on the device is no wait: the order of its commands is its own. */
     if (lane->waits && lane->until_ns != G_MAXUINT64 && lane->since_ns == 0)
         lane->since_ns = vgpu_deadline_now();
@@ -219,7 +242,7 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
         return worked;
     /* Nobody is there any more to whom it would matter. */
     if (lane->waits && vgpu_queue_is_left(&lane->queue)) {
-        lane->waits = FALSE;
+        lane->waits = lane->wants_turn = FALSE;
         lane->since_ns = 0;
     }
     for (guint i = 0; i < batch; i++) {

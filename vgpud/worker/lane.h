@@ -17,19 +17,22 @@
 
 typedef struct {
     VgpuService *service; /* borrowed */
+    guint number;         /* for the trace */
     VgpuQueue queue;
     VgpuOwner *owner;            /* NULL: nobody has been served since the last one left */
     struct vgpu_command command; /* fetched, and not carried out yet, while @waits */
     gboolean waits;
-    guint64 until_ns; /* of the waiting one: when to try again, G_MAXUINT64: not by the clock */
-    guint64 since_ns; /* since when it waits for others than its own VM's work; 0: it did not */
-    guint64 charged;  /* bytes of shared memory, for as long as somebody has the queue open */
+    gboolean wants_turn; /* it @waits for our turn on the device */
+    guint64 until_ns;    /* of the waiting one: when to try again, G_MAXUINT64: not by the clock */
+    guint64 since_ns;    /* since when it waits for others than its own VM's work; 0: it did not */
+    guint64 charged;     /* bytes of shared memory, for as long as somebody has the queue open */
     VgpuQueueNext leaving; /* SESSION, BROKEN: the owner's window has to empty first; else NOTHING
                             */
 } VgpuLane;
 
 /* @slot, @size and @wake: as of vgpu_queue_init(). */
-void vgpu_lane_init(VgpuLane *lane, VgpuService *service, void *slot, gsize size, int wake);
+void vgpu_lane_init(VgpuLane *lane, VgpuService *service, guint number, void *slot, gsize size,
+                    int wake);
 
 /* Frees what the owner has, without regard to the guest. Only when nothing runs any more. */
 void vgpu_lane_clear(VgpuLane *lane);
@@ -44,7 +47,8 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch);
 /* When the command that waits is to be tried again by the clock; G_MAXUINT64: it is not. */
 guint64 vgpu_lane_until(const VgpuLane *lane);
 
-/* TRUE when nothing more is fetched until something has ended on the device, or by the clock. */
+/* TRUE when nothing more is fetched until something has ended on the device, or by the clock, or
+ * until it is our turn. */
 gboolean vgpu_lane_is_blocked(const VgpuLane *lane);
 
 /* TRUE when somebody owns the queue. */

@@ -16,7 +16,7 @@
 #define NS_PER_MS 1000000u
 
 /* What woke the loop, in epoll's data. */
-enum { FROM_CHANNEL, FROM_QUEUE };
+enum { FROM_CHANNEL, FROM_QUEUE, FROM_VGPUD };
 
 static guint64 now(void *data)
 {
@@ -53,6 +53,9 @@ static gboolean watch_all(const VgpuLoop *loop, int doorbells, GError **error)
     if (!watch(loop, loop->service->channel, EPOLLIN, FROM_CHANNEL, error) ||
         !watch(loop, loop->device, EPOLLIN | EPOLLET, FROM_QUEUE, error))
         return FALSE;
+    /* Its level: what is in it is read. */
+    if (loop->granted >= 0 && !watch(loop, loop->granted, EPOLLIN, FROM_VGPUD, error))
+        return FALSE;
     for (guint i = 0; i < loop->count; i++)
         if (!watch(loop, doorbells + 2 * (int)i, EPOLLIN | EPOLLET, FROM_QUEUE, error))
             return FALSE;
@@ -60,7 +63,7 @@ static gboolean watch_all(const VgpuLoop *loop, int doorbells, GError **error)
 }
 
 gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsize size, guint count,
-                        int doorbells, GError **error)
+                        int doorbells, int granted, GError **error)
 {
     const gsize slot = vgpu_queue_slot_size(size, count);
     const VgpuSpinMachine machine = {.now = now, .relax = relax};
@@ -70,13 +73,14 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
         .service = service,
         .lanes = g_new0(VgpuLane, count),
         .count = count,
+        .granted = granted,
         .epoll = epoll_create1(EPOLL_CLOEXEC),
         .device = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         .spin = vgpu_spin_new(machine, alone ? 0 : SPIN_NS),
         .device_spin = vgpu_spin_new(machine, alone ? 0 : DEVICE_NS),
     };
     for (guint i = 0; i < count; i++)
-        vgpu_lane_init(&loop->lanes[i], service, (guint8 *)memory + i * slot, slot,
+        vgpu_lane_init(&loop->lanes[i], service, i, (guint8 *)memory + i * slot, slot,
                        doorbells + 2 * (int)i + 1);
     if (watch_all(loop, doorbells, error))
         return TRUE;
@@ -131,11 +135,25 @@ static guint64 next_try(const VgpuLoop *loop)
     return first;
 }
 
-/* Whether serve_lanes() would find something. */
+/* Whether the device has something of ours that has not been found ended. */
+static gboolean is_submitted(const VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        if (loop->lanes[i].owner != NULL && loop->lanes[i].owner->count > 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* Whether serve_lanes() would find something, or the device is to be given back. */
 static bool is_ready(void *data)
 {
     VgpuLoop *loop = data;
-    gboolean blocked = FALSE;
+    const VgpuTurn *turn = &loop->service->turn;
+    /* Then that something has ended matters, too. */
+    gboolean blocked = vgpu_turn_is_over(turn, TRUE);
+
+    if (vgpu_turn_has_news(turn) && (!blocked || !is_submitted(loop)))
+        return true;
 
     for (guint i = 0; i < loop->count; i++) {
         VgpuLane *lane = &loop->lanes[i];
@@ -204,25 +222,58 @@ static int timeout_until(guint64 at_ns)
     return at_ns <= now_ns ? 0 : (int)MIN((at_ns - now_ns) / NS_PER_MS + 1, G_MAXINT);
 }
 
+/* One byte for each grant, and what it says is in the lease. */
+static void drain(int fd)
+{
+    char bytes[64];
+
+    while (read(fd, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes))
+        continue;
+}
+
 /* Waits for @timeout_ms at most; returns whether the channel is readable. */
 static gboolean wait_for_events(const VgpuLoop *loop, int timeout_ms)
 {
-    struct epoll_event events[VGPU_QUEUE_MAX + 2]; /* all that there can be: one wake-up for all */
+    struct epoll_event events[VGPU_QUEUE_MAX + 3]; /* all that there can be: one wake-up for all */
     int count = epoll_wait(loop->epoll, events, G_N_ELEMENTS(events), timeout_ms);
 
-    for (int i = 0; i < count; i++)
+    gboolean readable = FALSE;
+
+    for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == FROM_CHANNEL)
+            readable = TRUE;
+        else if (events[i].data.u64 == FROM_VGPUD)
+            drain(loop->granted);
+    }
+    return readable;
+}
+
+/* Whether a job waits for our turn. */
+static gboolean is_waiting(const VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        if (loop->lanes[i].wants_turn)
             return TRUE;
-    return FALSE;
+    return loop->service->live.waits;
+}
+
+/* The worker is going to sleep; the device may be somebody else's then. */
+static void rest(VgpuLoop *loop)
+{
+    if (!is_waiting(loop) && !is_submitted(loop))
+        vgpu_turn_rest(&loop->service->turn);
 }
 
 static gboolean sleep_until_event(VgpuLoop *loop)
 {
-    const guint64 deadline = check_deadlines(loop), due = MIN(deadline, next_try(loop));
+    const guint64 deadline = check_deadlines(loop);
+    const guint64 due = MIN(MIN(deadline, next_try(loop)), vgpu_service_due(loop->service));
     const gboolean quiet = park(loop);
 
-    if (quiet)
+    if (quiet) {
+        rest(loop);
         vgpu_deadline_rest(loop->service->deadline);
+    }
     gboolean readable = wait_for_events(loop, quiet ? timeout_until(due) : 0);
     unpark(loop);
     return readable;
@@ -236,15 +287,33 @@ static gboolean spin(VgpuLoop *loop)
     return is_any(loop, vgpu_lane_is_owned) && vgpu_spin_until(&loop->spin, is_ready, loop);
 }
 
+/* Gives the device back when it is time, and nothing of ours is there any more. */
+static gboolean end_turn(VgpuLoop *loop, gboolean worked)
+{
+    VgpuTurn *turn = &loop->service->turn;
+
+    vgpu_turn_look(turn);
+    if (!vgpu_turn_is_over(turn, !worked))
+        return FALSE;
+    const gboolean waiting = is_waiting(loop);
+    /* Others wait, but it has only now become our turn, or has not begun. */
+    if ((waiting && !vgpu_turn_is_over(turn, FALSE)) || is_submitted(loop))
+        return FALSE;
+    vgpu_turn_end(turn, waiting);
+    return TRUE;
+}
+
 VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
 {
     VgpuWorkerExit how;
     guint passes = 0;
 
     for (;;) {
-        gboolean readable;
+        gboolean worked = serve_lanes(loop), readable;
 
-        if (serve_lanes(loop) || spin(loop)) {
+        if (vgpu_service_go_on(loop->service, &worked, &how) == VGPU_SERVICE_ENDS)
+            return how;
+        if (end_turn(loop, worked) || worked || spin(loop)) {
             if (++passes % PASSES != 0)
                 continue;
             check_deadlines(loop);

@@ -18,6 +18,7 @@ typedef struct {
     VgpuService *service; /* borrowed */
     VgpuLane *lanes;
     guint count;
+    int granted; /* the lease's pipe; -1: there is no lease; borrowed */
     int epoll;
     int device;           /* eventfd: what was given to the device has ended */
     VgpuSpin spin;        /* while guests may bring something */
@@ -28,10 +29,11 @@ typedef struct {
  * vgpu_loop_init:
  * @memory: @count slots that the guest shares, in @size bytes, mapped and borrowed; @count 0: none.
  * @doorbells: the first of 2 * @count eventfds, each queue's doorbell and completion; borrowed.
+ * @granted: what becomes readable when the lease is granted; -1: there is none; borrowed.
  * From now on a session that begins is this worker's. FALSE with @error set: no descriptor is left.
  */
 gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsize size, guint count,
-                        int doorbells, GError **error);
+                        int doorbells, int granted, GError **error);
 
 /*
  * vgpu_loop_run:

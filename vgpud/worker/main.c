@@ -26,21 +26,42 @@ static void set_failed(VgpuPage *page, const char *text)
     atomic_store(&page->state, VGPU_PAGE_FAILED);
 }
 
+/* What the worker needs besides what it has mapped; none of it is inherited by what it starts. */
+static GArray *kept_descriptors(const VgpuOptions *options)
+{
+    GArray *keep = g_array_new(FALSE, FALSE, sizeof(int));
+
+    g_array_append_val(keep, options->channel_fd);
+    if (options->trace_fd >= 0)
+        g_array_append_val(keep, options->trace_fd);
+    for (int i = 0; i < 2 * options->queues; i++) {
+        const int fd = options->queue_fds + i;
+        g_array_append_val(keep, fd);
+    }
+    for (int i = 1; options->lease_fd >= 0 && i <= 2; i++) {
+        const int fd = options->lease_fd + i;
+        g_array_append_val(keep, fd);
+    }
+    for (guint i = 0; i < keep->len; i++)
+        fcntl(g_array_index(keep, int, i), F_SETFD, FD_CLOEXEC);
+    return keep;
+}
+
 static gboolean give_up_privileges(const VgpuOptions *options, pid_t parent, GError **error)
 {
+    g_autoptr(GArray) keep = kept_descriptors(options);
     const VgpuSandbox sandbox = {
         .uid = (uid_t)options->uid,
         .gid = (gid_t)options->gid,
         .groups = (const gid_t *)(gpointer)options->group_ids->data,
         .n_groups = options->group_ids->len,
         .cache_dir = options->cache_dir,
-        .keep_fd = options->channel_fd,
-        .keep_first = options->queue_fds,
-        .keep_count = 2 * (guint)options->queues,
+        .keep = (const int *)(gpointer)keep->data,
+        .n_keep = keep->len,
         .parent = parent,
     };
 
-    if (options->no_sandbox) {
+    if (options->no_sandbox) { /* keeps all of them */
         g_warning("NO SANDBOX: whatever runs here has all of this user's rights");
         return TRUE;
     }
@@ -116,6 +137,25 @@ static gboolean map_queues(const VgpuOptions *options, void **memory, GError **e
     return TRUE;
 }
 
+/* As map_queues(). *lease NULL: there is none. */
+static gboolean map_lease(const VgpuOptions *options, VgpuLease **lease, GError **error)
+{
+    *lease = NULL;
+    if (options->lease_fd < 0)
+        return TRUE;
+    void *memory =
+        mmap(NULL, sizeof(VgpuLease), PROT_READ | PROT_WRITE, MAP_SHARED, options->lease_fd, 0);
+    if (memory == MAP_FAILED) {
+        int saved = errno;
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(saved), "cannot map the lease: %s",
+                    g_strerror(saved));
+        return FALSE;
+    }
+    *lease = memory;
+    close(options->lease_fd);
+    return TRUE;
+}
+
 static VgpuCharge limits_of(const VgpuOptions *options, const VgpuBackend *backend)
 {
     const guint64 memory = vgpu_memory_limit_buffers(backend, (guint64)options->max_data_mib);
@@ -133,7 +173,7 @@ static VgpuCharge limits_of(const VgpuOptions *options, const VgpuBackend *backe
 }
 
 static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDeadline *deadline,
-                            void *memory)
+                            void *memory, VgpuLease *lease)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(VgpuBackend) backend = open_backend(options, page, deadline);
@@ -142,18 +182,22 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .page = page,
         .backend = backend,
         .deadline = deadline,
+        .window = (guint)options->window,
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
         .build_ns = (guint64)MAX(options->timeout_ms, options->open_timeout_ms) * NS_PER_MS,
     };
+    const gboolean shared = lease != NULL;
     VgpuLoop loop;
 
+    service.trace.fd = options->trace_fd;
+    vgpu_turn_init(&service.turn, lease, options->lease_fd + 1, &service.trace);
     if (!vgpu_memory_limit_set(backend, (guint64)options->max_data_mib, &error)) {
         g_critical("%s", error->message);
         return VGPU_WORKER_EXIT_FAILURE;
     }
     vgpu_gate_init(&service.gate, page, limits_of(options, backend));
     if (!vgpu_loop_init(&loop, &service, memory, (gsize)options->shm_size, (guint)options->queues,
-                        options->queue_fds, &error)) {
+                        options->queue_fds, shared ? options->lease_fd + 2 : -1, &error)) {
         g_critical("%s", error->message);
         return VGPU_WORKER_EXIT_FAILURE;
     }
@@ -185,11 +229,12 @@ static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
     /* What the worker before held went with it. */
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
         atomic_store(&page->used[i], 0);
-    fcntl(options->channel_fd, F_SETFD, FD_CLOEXEC);
 
     VgpuDeadline *deadline = NULL;
+    VgpuLease *lease;
     void *memory;
-    if (map_queues(options, &memory, &error) && give_up_privileges(options, parent, &error)) {
+    if (map_queues(options, &memory, &error) && map_lease(options, &lease, &error) &&
+        give_up_privileges(options, parent, &error)) {
         vgpu_sandbox_clean_environment(options->cache_dir);
         deadline = vgpu_deadline_new(&error);
     }
@@ -198,7 +243,7 @@ static VgpuWorkerExit run(const VgpuOptions *options, pid_t parent)
         set_failed(page, error->message);
         return VGPU_WORKER_EXIT_FAILURE;
     }
-    return serve(options, page, deadline, memory);
+    return serve(options, page, deadline, memory, lease);
 }
 
 int main(int argc, char **argv)

@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lease.h"
 #include "vgpu-link.h"
 #include "vgpu-queue.h"
 
 #define DEFAULT_TIMEOUT_MS      5000
 #define DEFAULT_HANDLES         65536 /* sixteen queues full of them */
 #define DEFAULT_OUTSTANDING     256
+#define DEFAULT_WINDOW          64
+#define MAX_WINDOW              1024        /* VgpuSchedulerSettings.window */
 #define NO_ID                   G_MAXUINT32 /* -1 as a user or group means "as it is" */
 #define DEFAULT_OPEN_TIMEOUT_MS 60000       /* the first build of a kernel on a busy host */
 
@@ -83,6 +86,24 @@ static gboolean check_queues(const VgpuOptions *options, GError **error)
     return TRUE;
 }
 
+static gboolean check_lease(const VgpuOptions *options, GError **error)
+{
+    struct stat status;
+
+    if (!check_range("--window", options->window, 1, MAX_WINDOW, error))
+        return FALSE;
+    if (options->trace_fd != -1 && fcntl(options->trace_fd, F_GETFD) < 0)
+        return fail(error, "--trace-fd is not an open descriptor");
+    if (options->lease_fd == -1)
+        return TRUE;
+    if (options->lease_fd <= STDERR_FILENO || options->lease_fd > G_MAXINT - 3 ||
+        fstat(options->lease_fd, &status) < 0 || status.st_size < (off_t)sizeof(VgpuLease))
+        return fail(error, "--lease-fd is not a lease's memory");
+    if (fcntl(options->lease_fd + 1, F_GETFD) < 0 || fcntl(options->lease_fd + 2, F_GETFD) < 0)
+        return fail(error, "--lease-fd is not the first of a lease's three descriptors");
+    return TRUE;
+}
+
 static gboolean check(VgpuOptions *options, GError **error)
 {
     if (options->name == NULL || options->backend == NULL)
@@ -105,7 +126,7 @@ static gboolean check(VgpuOptions *options, GError **error)
            check_range("--max-handles", options->max_handles, 1, G_MAXINT32, error) &&
            check_range("--max-outstanding", options->max_outstanding, 1, G_MAXINT32, error) &&
            parse_groups(options, error) && check_channel(options->channel_fd, error) &&
-           check_queues(options, error);
+           check_queues(options, error) && check_lease(options, error);
 }
 
 static VgpuOptions *options_new(void)
@@ -115,6 +136,8 @@ static VgpuOptions *options_new(void)
     options->vm_id = options->uid = options->gid = -1; /* required, and so out of range */
     options->channel_fd = options->page_fd = -1;
     options->shm_fd = options->queue_fds = -1;
+    options->lease_fd = options->trace_fd = -1;
+    options->window = DEFAULT_WINDOW;
     options->timeout_ms = DEFAULT_TIMEOUT_MS;
     options->open_timeout_ms = DEFAULT_OPEN_TIMEOUT_MS;
     options->max_handles = DEFAULT_HANDLES;
@@ -155,6 +178,12 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
          "handles that the VM may have [65536]", "N"},
         {"max-outstanding", 0, 0, G_OPTION_ARG_INT, &o->max_outstanding,
          "commands of the VM that the device may have at once [256]", "N"},
+        {"lease-fd", 0, 0, G_OPTION_ARG_INT, &o->lease_fd,
+         "the first of the lease's memory, eventfd and pipe; without: the device is nobody else's",
+         "N"},
+        {"window", 0, 0, G_OPTION_ARG_INT, &o->window, "jobs that the device may have at once [64]",
+         "N"},
+        {"trace-fd", 0, 0, G_OPTION_ARG_INT, &o->trace_fd, "a file for the trace of jobs", "N"},
         {"no-sandbox", 0, 0, G_OPTION_ARG_NONE, &o->no_sandbox,
          "keep all privileges: for development only", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &o->show_version, "print the version", NULL},

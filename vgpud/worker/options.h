@@ -30,6 +30,15 @@ typedef struct {
     int queue_fds;   /* the first of 2 * queues eventfds: queue i's doorbell, to be waited for, is
                         queue_fds + 2 * i, and its completion, to be written to, the next one */
 
+    /*
+     * Sharing the device. lease_fd is the memory of the lease (lease.h), the next one the eventfd
+     * that wakes vgpud, the one after that the end of a pipe by which vgpud says that something has
+     * been granted. -1: there is no lease, the device is nobody else's.
+     */
+    int lease_fd;
+    int window;   /* jobs that the device may have at once */
+    int trace_fd; /* where to write the trace of jobs; -1: nowhere */
+
     /* What the VM may hold by them: see VgpuQuotaKind. */
     gint64 max_memory_mib; /* 0: as much as the device has */
     gint64 max_data_mib;   /* of the process, on a CPU; 0: any amount */

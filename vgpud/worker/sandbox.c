@@ -34,15 +34,26 @@ static gboolean close_between(unsigned int first, unsigned int end, GError **err
            vgpu_sandbox_step(close_range(first, end - 1, 0), "closing descriptors", error);
 }
 
+static gint compare_numbers(gconstpointer a, gconstpointer b)
+{
+    return *(const int *)a - *(const int *)b; /* none is negative */
+}
+
 static gboolean close_descriptors(const VgpuSandbox *sandbox, GError **error)
 {
-    const unsigned int one = (unsigned int)sandbox->keep_fd;
-    const unsigned int first = sandbox->keep_count > 0 ? (unsigned int)sandbox->keep_first : one;
-    const unsigned int end = first + MAX(1, sandbox->keep_count); /* behind the last of them */
+    g_autoptr(GArray) keep = g_array_new(FALSE, FALSE, sizeof(int));
+    unsigned int next = STDERR_FILENO + 1;
 
-    return close_between(STDERR_FILENO + 1, MIN(one, first), error) &&
-           (one < first ? close_between(one + 1, first, error) : close_between(end, one, error)) &&
-           vgpu_sandbox_step(close_range(MAX(one + 1, end), ~0u, 0), "closing descriptors", error);
+    g_array_append_vals(keep, sandbox->keep, (guint)sandbox->n_keep);
+    g_array_sort(keep, compare_numbers);
+    for (guint i = 0; i < keep->len; i++) {
+        const unsigned int fd = (unsigned int)g_array_index(keep, int, i);
+
+        if (!close_between(next, fd, error))
+            return FALSE;
+        next = MAX(next, fd + 1);
+    }
+    return vgpu_sandbox_step(close_range(next, ~0u, 0), "closing descriptors", error);
 }
 
 /* No limit on address space: drivers and sanitizers reserve far more than they use. */

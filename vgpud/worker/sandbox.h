@@ -15,9 +15,8 @@ typedef struct {
     const gid_t *groups; /* supplementary: who may open the GPU's nodes */
     gsize n_groups;
     const char *cache_dir; /* absolute; the one folder that stays writable; NULL: none */
-    int keep_fd;           /* stays open besides 0..2 */
-    int keep_first;        /* so do, if @keep_count is not 0, as many from this one on */
-    guint keep_count;
+    const int *keep;       /* descriptors that stay open besides 0..2, in any order */
+    gsize n_keep;
     pid_t parent; /* the worker dies with it */
 } VgpuSandbox;
 
@@ -28,7 +27,7 @@ typedef struct {
  * - own mount, network, IPC and UTS namespaces: no network; other users' processes, homes and all
  *   of /run and /var are gone from sight, everything is read-only but @cache_dir and a private
  *   /tmp and /dev/shm; the device nodes and drivers in /dev, /sys, /usr and /opt stay
- * - no descriptors but 0..2, @keep_fd and those from @keep_first on
+ * - no descriptors but 0..2 and those of @keep
  * - limits: no core dump, bounded files; the first that the kernel ends when memory runs out
  * - @uid, @gid, @groups; no capability, in no set
  * - no new privileges, not traceable, SIGKILL when @parent's thread that started it ends

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "operations.h"
+#define NS_PER_MS G_GUINT64_CONSTANT(1000000)
 
 /* Nobody else writes: no locked operation. */
 static void add(_Atomic guint64 *counter, guint64 amount)
@@ -92,6 +92,17 @@ void vgpu_service_account_device(const VgpuService *service, guint64 failures, g
     vgpu_service_show_used(service);
 }
 
+gboolean vgpu_service_take_turn(VgpuService *service)
+{
+    guint64 waited_ns;
+
+    if (!vgpu_turn_take(&service->turn, &waited_ns))
+        return FALSE;
+    if (G_UNLIKELY(waited_ns > 0))
+        vgpu_service_account_wait(service, waited_ns);
+    return TRUE;
+}
+
 void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 limit_ns)
 {
     shutdown(service->channel, SHUT_RDWR);
@@ -105,7 +116,7 @@ void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 
 static void expired(gpointer data)
 {
     VgpuService *service = data;
-    const guint64 spent_ns = vgpu_deadline_now() - service->live.arrived_ns;
+    const guint64 spent_ns = vgpu_deadline_now() - service->live.begun_ns;
     const struct vgpu_response response = {.status = VGPU_ERROR_TIMEOUT,
                                            .exec_time_us = vgpu_operation_exec_time_us(spent_ns)};
 
@@ -114,27 +125,16 @@ static void expired(gpointer data)
     vgpu_service_give_up(service, what, service->timeout_ns);
 }
 
-static enum vgpu_error run(VgpuService *service, const VgpuOperation *operation,
-                           const struct vgpu_request *request, struct vgpu_response *response,
-                           guint64 *device_ns, GError **error)
+static gboolean needs_device(const VgpuService *service, const VgpuOperation *operation)
 {
-    const gboolean watched = service->backend != NULL && vgpu_operation_uses_device(operation);
-
-    if (watched)
-        vgpu_deadline_arm(service->deadline, service->live.arrived_ns + service->timeout_ns,
-                          expired, service);
-    enum vgpu_error status =
-        vgpu_operation_run(operation, service->backend, request, response, device_ns, error);
-    if (watched)
-        vgpu_deadline_disarm(service->deadline);
-    return status;
+    return service->backend != NULL && vgpu_operation_uses_device(operation);
 }
 
 /*
  * Whether the live request is to wait for the VM's rate. Not beyond its deadline: then it is
  * answered as if nothing could wait.
  */
-static gboolean must_wait(VgpuService *service, const guint8 *bytes)
+static gboolean must_wait(VgpuService *service)
 {
     const guint64 due_ns = vgpu_gate_due(&service->gate);
 
@@ -142,31 +142,71 @@ static gboolean must_wait(VgpuService *service, const guint8 *bytes)
     if (due_ns == 0 || due_ns >= service->live.arrived_ns + service->timeout_ns)
         return FALSE;
     service->until_ns = due_ns;
-    if (bytes != service->waiting)
-        memcpy(service->waiting, bytes, service->live.length);
     return TRUE;
 }
 
-/* Serves the live request, whose bytes are @bytes. FALSE: nobody takes the answer. */
-static gboolean serve(VgpuService *service, const guint8 *bytes)
+/* The live request, which has its turn if it needs one. FALSE: nobody takes the answer. */
+static gboolean run(VgpuService *service, enum vgpu_error status)
 {
     g_autoptr(GError) error = NULL;
-    const VgpuOperation *operation = NULL;
-    struct vgpu_request request;
+    VgpuLive *live = &service->live;
+    const gboolean watched = status == VGPU_ERROR_NONE && needs_device(service, live->operation);
     struct vgpu_response response = {0};
     guint64 device_ns = 0;
+
+    live->waits = FALSE;
+    if (watched) {
+        vgpu_trace(&service->trace, "job 1.0 %u 0x%02x", live->request_id, live->request.opcode);
+        live->begun_ns = vgpu_deadline_now();
+        vgpu_deadline_arm(service->deadline, live->begun_ns + service->timeout_ns, expired,
+                          service);
+    }
+    if (status == VGPU_ERROR_NONE)
+        status = vgpu_operation_run(live->operation, service->backend, &live->request, &response,
+                                    &device_ns, &error);
+    if (watched) {
+        vgpu_deadline_disarm(service->deadline);
+        vgpu_trace(&service->trace, "ended");
+    }
+    response.status = status;
+    if (status != VGPU_ERROR_NONE)
+        vgpu_tally_add(&service->tally, status, live->request_id,
+                       error != NULL ? error->message : NULL);
+    return answer(service, &response, device_ns, 0);
+}
+
+/* Serves the live request, unless it has to wait. FALSE: nobody takes the answer. */
+static gboolean serve(VgpuService *service)
+{
+    VgpuLive *live = &service->live;
     enum vgpu_error status = VGPU_ERROR_RATE_LIMITED;
 
     if (vgpu_gate_pass(&service->gate))
-        status = vgpu_operation_check(bytes, service->live.length, &request, &operation);
-    if (status == VGPU_ERROR_NONE)
-        status = run(service, operation, &request, &response, &device_ns, &error);
+        status = vgpu_operation_check(live->packet + sizeof(struct vgpu_channel_header),
+                                      live->length, &live->request, &live->operation);
+    live->waits = status == VGPU_ERROR_NONE && needs_device(service, live->operation) &&
+                  !vgpu_service_take_turn(service);
+    return live->waits || run(service, status);
+}
 
-    response.status = status;
-    if (status != VGPU_ERROR_NONE)
-        vgpu_tally_add(&service->tally, status, service->live.request_id,
-                       error != NULL ? error->message : NULL);
-    return answer(service, &response, device_ns, 0);
+/* FALSE: nobody is there any more who could be told. */
+static gboolean say_waits(VgpuService *service, guint64 now_ns)
+{
+    const struct vgpu_channel_header header = {.type = VGPU_CHANNEL_WAITS,
+                                               .sequence = service->live.sequence};
+    guint8 packet[sizeof(header)];
+
+    service->live.said_ns = now_ns;
+    vgpu_channel_encode(&header, packet);
+    /* A device that does not read for a while misses one of many. */
+    return send(service->channel, packet, sizeof(packet), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+           errno == EAGAIN || errno == EINTR;
+}
+
+guint64 vgpu_service_due(const VgpuService *service)
+{
+    return service->live.waits ? service->live.said_ns + VGPU_CHANNEL_WAITS_MS * NS_PER_MS
+                               : G_MAXUINT64;
 }
 
 /*
@@ -189,10 +229,29 @@ static VgpuServiceResult end(VgpuWorkerExit *how, VgpuWorkerExit exit)
     return VGPU_SERVICE_ENDS;
 }
 
+VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, VgpuWorkerExit *how)
+{
+    gboolean heard = TRUE;
+
+    if (!service->live.waits)
+        return VGPU_SERVICE_SERVED;
+    if (vgpu_service_take_turn(service)) {
+        *worked = TRUE;
+        heard = run(service, VGPU_ERROR_NONE);
+    } else {
+        const guint64 now_ns = vgpu_deadline_now();
+
+        if (now_ns >= vgpu_service_due(service))
+            heard = say_waits(service, now_ns);
+    }
+    return heard ? VGPU_SERVICE_SERVED : end(how, VGPU_WORKER_EXIT_CLOSED);
+}
+
 VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how)
 {
-    guint8 packet[VGPU_CHANNEL_MAX_PACKET];
+    VgpuLive *live = &service->live;
     struct vgpu_channel_header header;
+    guint8 packet[VGPU_CHANNEL_MAX_PACKET];
     const ssize_t length = receive(service->channel, packet, sizeof(packet));
 
     if (length == 0)
@@ -209,15 +268,16 @@ VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how)
         return end(how, VGPU_WORKER_EXIT_PACKET);
     }
 
-    service->live = (VgpuLive){.sequence = header.sequence,
-                               .request_id = header.request_id,
-                               .length = header.length,
-                               .arrived_ns = vgpu_deadline_now()};
-    /* One that still waits is forgotten: a device sends another one only when it has ended it. */
-    if (must_wait(service, packet + sizeof(header)))
+    /* A device has one live request: one that still waits has been given up, by a reset. */
+    live->sequence = header.sequence;
+    live->request_id = header.request_id;
+    live->length = header.length;
+    live->arrived_ns = live->begun_ns = live->said_ns = vgpu_deadline_now();
+    live->waits = FALSE;
+    memcpy(live->packet, packet, (gsize)length);
+    if (must_wait(service))
         return VGPU_SERVICE_SERVED;
-    return serve(service, packet + sizeof(header)) ? VGPU_SERVICE_SERVED
-                                                   : end(how, VGPU_WORKER_EXIT_CLOSED);
+    return serve(service) ? VGPU_SERVICE_SERVED : end(how, VGPU_WORKER_EXIT_CLOSED);
 }
 
 guint64 vgpu_service_until(const VgpuService *service)
@@ -227,10 +287,8 @@ guint64 vgpu_service_until(const VgpuService *service)
 
 VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how)
 {
-    if (service->until_ns == 0 || vgpu_deadline_now() < service->until_ns ||
-        must_wait(service, service->waiting))
+    if (service->until_ns == 0 || vgpu_deadline_now() < service->until_ns || must_wait(service))
         return VGPU_SERVICE_SERVED;
     vgpu_service_account_wait(service, vgpu_deadline_now() - service->live.arrived_ns);
-    return serve(service, service->waiting) ? VGPU_SERVICE_SERVED
-                                            : end(how, VGPU_WORKER_EXIT_CLOSED);
+    return serve(service) ? VGPU_SERVICE_SERVED : end(how, VGPU_WORKER_EXIT_CLOSED);
 }

@@ -8,7 +8,10 @@
 #include "deadline.h"
 #include "gate.h"
 #include "page.h"
+#include "operations.h"
 #include "tally.h"
+#include "trace.h"
+#include "turn.h"
 #include "worker.h"
 
 /* The request that is being served. */
@@ -17,6 +20,12 @@ typedef struct {
     guint32 request_id;
     guint32 length;     /* bytes of the request */
     guint64 arrived_ns; /* vgpu_deadline_now() */
+    guint64 begun_ns;   /* when it got the device, if it needs that */
+    gboolean waits;     /* for its turn; @request and @operation are what it is */
+    guint64 said_ns;    /* when the device was told so last, or it arrived */
+    const VgpuOperation *operation;
+    struct vgpu_request request; /* points into @packet */
+    guint8 packet[VGPU_CHANNEL_MAX_PACKET];
 } VgpuLive;
 
 typedef struct {
@@ -24,13 +33,15 @@ typedef struct {
     VgpuPage *page;         /* borrowed */
     VgpuBackend *backend;   /* borrowed; NULL: there is none, device work is answered with 0x05 */
     VgpuDeadline *deadline; /* borrowed */
-    guint64 timeout_ns;     /* from a request's arrival to its answer at the latest */
+    guint64 timeout_ns;     /* from a request's begin on the device to its answer */
+    guint window;           /* jobs that the device may have at once, of all queues */
     guint64 build_ns;       /* the same, of a command that builds a program */
     VgpuGate gate;
+    VgpuTurn turn;
+    VgpuTrace trace;
     VgpuTally tally;
     VgpuLive live;
     guint64 until_ns; /* the live request waits until then for the VM's rate; 0: it does not */
-    guint8 waiting[VGPU_BUFFER_SIZE]; /* its bytes */
 } VgpuService;
 
 typedef enum {
@@ -52,6 +63,19 @@ guint64 vgpu_service_until(const VgpuService *service);
 
 /* As vgpu_service_serve(), for the request that waits, if its time has come. */
 VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how);
+
+/*
+ * vgpu_service_go_on:
+ * Serves the request that waits for its turn, if it may begin now; else tells the device now and
+ * then that it waits. As vgpu_service_serve(). @worked is set when there was something to do.
+ */
+VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, VgpuWorkerExit *how);
+
+/* When vgpu_service_go_on() has to be called without further cause; G_MAXUINT64: never. */
+guint64 vgpu_service_due(const VgpuService *service);
+
+/* TRUE: a job may begin on the device now. FALSE: it is others' turn. See vgpu_turn_take(). */
+gboolean vgpu_service_take_turn(VgpuService *service);
 
 /*
  * vgpu_service_give_up:

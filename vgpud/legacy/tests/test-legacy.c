@@ -24,6 +24,7 @@ typedef struct {
     char *folder;
     char *base;
     VgpuSettings *settings;
+    VgpuDispatcher *dispatcher;
     VgpuSessions *sessions;
     VgpuLegacy *legacy;
     guint places_free;
@@ -60,6 +61,7 @@ static int set_up(void **state)
     g_chmod(fixture->folder, 0711); /* the workers pass through it */
     fixture->base = g_build_filename(fixture->folder, "srv", NULL);
     g_mkdir(fixture->base, 0755);
+    fixture->dispatcher = vgpu_dispatcher_new(NULL);
     fixture->sessions = vgpu_sessions_new();
     *state = fixture;
     return 0;
@@ -71,6 +73,7 @@ static int tear_down(void **state)
 
     g_clear_pointer(&fixture->legacy, vgpu_legacy_free);
     vgpu_sessions_free(fixture->sessions);
+    vgpu_dispatcher_free(fixture->dispatcher);
     g_clear_pointer(&fixture->settings, vgpu_settings_free);
     g_autoptr(GSubprocess) rm =
         g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, NULL, "rm", "-rf", fixture->folder, NULL);
@@ -111,8 +114,8 @@ static void begin(Fixture *fixture)
     static const VgpuLegacyHandlers handlers = {on_place_free, on_quarantined, quarantined_until};
     g_autoptr(GError) error = NULL;
 
-    fixture->legacy =
-        vgpu_legacy_new(fixture->settings, fixture->sessions, &handlers, fixture, &error);
+    fixture->legacy = vgpu_legacy_new(fixture->settings, fixture->sessions, fixture->dispatcher,
+                                      &handlers, fixture, &error);
     assert_non_null(fixture->legacy);
 }
 
@@ -367,6 +370,18 @@ static void test_deadline(void **state)
     assert_int_equal(session_of(fixture, "web")->faults.total, 1);
 }
 
+/* In epoll_wait() or epoll_pwait(), as it is called on this machine, for ever. */
+static gboolean is_asleep(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/syscall", (int)pid);
+    g_autofree char *text = NULL;
+    unsigned long number, fd, events, count, timeout;
+
+    return g_file_get_contents(path, &text, NULL, NULL) &&
+           sscanf(text, "%lu %lx %lx %lx %lx", &number, &fd, &events, &count, &timeout) == 5 &&
+           (guint32)timeout == G_MAXUINT32;
+}
+
 static void test_a_worker_that_is_stopped(void **state)
 {
     Fixture *fixture = *state;
@@ -376,6 +391,8 @@ static void test_a_worker_that_is_stopped(void **state)
     make_vm(fixture, "db");
     begin(fixture);
     ask(fixture, "web", "A:1:3:20:22\n", "42\n");
+    /* Else it still has its device, and it would end since others wait for that. */
+    WAIT_UNTIL(is_asleep(session_of(fixture, "web")->worker_pid));
     kill(session_of(fixture, "web")->worker_pid, SIGSTOP);
     request(fixture, "web", "A:2:3:20:22\n");
     ask(fixture, "db", "A:1:4:1:1\n", "2\n");
@@ -547,7 +564,8 @@ static void test_no_such_folder(void **state)
 
     configure(fixture, "null", "", "");
     g_rmdir(fixture->base);
-    assert_null(vgpu_legacy_new(fixture->settings, fixture->sessions, &handlers, fixture, &error));
+    assert_null(vgpu_legacy_new(fixture->settings, fixture->sessions, fixture->dispatcher,
+                                &handlers, fixture, &error));
     assert_true(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND));
 }
 

@@ -35,8 +35,10 @@ static const char script[] =
 typedef struct {
     char *folder;
     VgpuSettings *settings;
+    VgpuDispatcher *dispatcher;
     VgpuSession *session;
     gboolean clean, ended;
+    pid_t pid;
 } Fixture;
 
 static char *in_folder(const Fixture *fixture, const char *name)
@@ -67,6 +69,8 @@ static int set_up(void **state)
     assert_int_equal(g_chmod(worker, 0755), 0);
     fixture->settings = vgpu_settings_parse(text, strlen(text), "test", &error);
     assert_non_null(fixture->settings);
+    fixture->dispatcher = vgpu_dispatcher_new(&error);
+    assert_non_null(fixture->dispatcher);
     fixture->settings->pools = vgpu_pools_new();
     assert_true(vgpu_pools_add(fixture->settings->pools, pools, strlen(pools), "test", &error));
     fixture->session =
@@ -84,6 +88,7 @@ static int tear_down(void **state)
     const char *name;
 
     vgpu_session_unref(fixture->session);
+    vgpu_dispatcher_free(fixture->dispatcher);
     vgpu_settings_free(fixture->settings);
     while ((name = g_dir_read_name(folder)) != NULL) {
         g_autofree char *path = in_folder(fixture, name);
@@ -109,11 +114,13 @@ static void run(Fixture *fixture, const VgpuShare *share)
 {
     g_autoptr(GError) error = NULL;
     int channel;
-    g_autoptr(VgpuWorkerProcess) worker = vgpu_worker_process_new(
-        fixture->session, fixture->settings, share, &channel, on_ended, fixture, &error);
+    g_autoptr(VgpuWorkerProcess) worker =
+        vgpu_worker_process_new(fixture->session, fixture->settings, fixture->dispatcher, share,
+                                &channel, on_ended, fixture, &error);
 
     assert_non_null(worker);
     fixture->ended = FALSE;
+    fixture->pid = vgpu_worker_process_pid(worker);
     while (!fixture->ended)
         g_main_context_iteration(NULL, TRUE);
     assert_true(fixture->clean);
@@ -157,7 +164,13 @@ static void test_without_queues(void **state)
     assert_non_null(strstr(arguments, "--channel-fd\n3\n--page-fd\n4\n"));
     assert_null(strstr(arguments, "--queues"));
     assert_non_null(strstr(descriptors, "3 socket:"));
-    assert_int_equal(count_lines_with(descriptors, "eventfd"), 0);
+    /* The lease's, behind the room for queues. */
+    assert_non_null(strstr(arguments, "--lease-fd\n134\n--window\n8\n"));
+    assert_non_null(strstr(descriptors, "134 /memfd:vgpu-lease"));
+    assert_non_null(strstr(descriptors, "135 anon_inode:[eventfd]"));
+    assert_non_null(strstr(descriptors, "136 pipe:"));
+    assert_int_equal(count_lines_with(descriptors, "eventfd"), 1);
+    assert_null(strstr(arguments, "--trace-fd"));
 }
 
 static void test_with_queues(void **state)
@@ -181,7 +194,7 @@ static void test_with_queues(void **state)
         assert_non_null(strstr(descriptors, "3 socket:"));
         assert_non_null(strstr(descriptors, "5 /memfd:test"));
         assert_non_null(strstr(descriptors, last));
-        assert_int_equal(count_lines_with(descriptors, "eventfd"), 2 * queues);
+        assert_int_equal(count_lines_with(descriptors, "eventfd"), 2 * queues + 1);
         assert_string_equal(memory, "shared");
         /* Number 7 is the completion of queue 0, and ours is the same one. */
         assert_int_equal(read(vgpu_share_descriptors(share)[2], &value, sizeof(value)),
@@ -190,12 +203,50 @@ static void test_with_queues(void **state)
     }
 }
 
+/* Nobody else gets its device before it has been reaped, though it has been forgotten. */
+static void test_leaves_when_reaped(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    int channel;
+    VgpuWorkerProcess *worker =
+        vgpu_worker_process_new(fixture->session, fixture->settings, fixture->dispatcher, NULL,
+                                &channel, on_ended, fixture, &error);
+    const VgpuScheduler *scheduler = vgpu_dispatcher_scheduler(fixture->dispatcher, "null:");
+
+    assert_non_null(worker);
+    assert_int_equal(vgpu_scheduler_clients(scheduler), 1);
+    vgpu_worker_process_free(worker);
+    assert_int_equal(vgpu_scheduler_clients(scheduler), 1);
+    while (vgpu_scheduler_clients(scheduler) > 0)
+        g_main_context_iteration(NULL, TRUE);
+    assert_false(fixture->ended);
+    close(channel);
+}
+
+static void test_trace(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->settings->trace_dir = g_strdup(fixture->folder);
+    run(fixture, NULL);
+    g_autofree char *arguments = contents(fixture, "arguments");
+    g_autofree char *descriptors = contents(fixture, "descriptors");
+    g_autofree char *name = g_strdup_printf("web.%d.trace", (int)fixture->pid);
+    g_autofree char *path = in_folder(fixture, name);
+    assert_non_null(strstr(arguments, "--trace-fd\n137\n"));
+    assert_non_null(strstr(descriptors, path));
+    assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_without_queues),
         TEST(test_with_queues),
+        TEST(test_leaves_when_reaped),
+        TEST(test_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,14 @@ gboolean process_sandboxed(void)
 /* Where the worker finds what it shares: beyond what a test has open itself. */
 #define SHARE_FD  400
 #define QUEUE_FDS 401
+#define LEASE_FDS 600
+
+static const int *lent; /* by process_lend() */
+
+void process_lend(const int fds[4])
+{
+    lent = fds;
+}
 
 void share_init(Share *share, guint queues)
 {
@@ -84,6 +92,10 @@ static GPtrArray *command_line(int channel, int page, const Share *share,
     }
     if (share != NULL)
         add_share(words, share);
+    if (lent != NULL)
+        g_ptr_array_add(words, g_strdup_printf("--lease-fd=%d", LEASE_FDS));
+    if (lent != NULL && lent[3] >= 0)
+        g_ptr_array_add(words, g_strdup_printf("--trace-fd=%d", LEASE_FDS + 3));
     for (; *options != NULL; options++)
         g_ptr_array_add(words, g_strdup(*options));
     g_ptr_array_add(words, NULL);
@@ -114,9 +126,12 @@ static void start(Process *process, const Share *share, const char *const *optio
         dup2(process->log_fd, STDERR_FILENO);
         if (share != NULL)
             inherit_share(share);
+        for (int i = 0; lent != NULL && i < 4 && lent[i] >= 0; i++)
+            dup2(lent[i], LEASE_FDS + i);
         execv(words->pdata[0], (char **)words->pdata);
         _exit(127);
     }
+    lent = NULL;
     close(ends[1]);
     close(page_fd);
 }

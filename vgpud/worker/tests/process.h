@@ -36,6 +36,11 @@ typedef struct {
     struct vgpu_response response;
 } Answer;
 
+/* The next worker that is started gets these three as --lease-fd, and the fourth, unless it is -1,
+ * as
+ * --trace-fd; once. */
+void process_lend(const int fds[4]);
+
 /* The user and group that sandboxed workers get here. */
 #define PROCESS_UID 61987
 

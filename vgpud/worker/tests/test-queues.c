@@ -365,7 +365,7 @@ static void wait_until_asleep(const Fixture *f)
         assert_true(g_file_get_contents(path, &text, NULL, NULL));
         /* epoll_wait is 232 on x86-64; elsewhere it is epoll_pwait, with the same first four. */
         if (sscanf(text, "%lu %lx %lx %lx %lx", &number, &fd, &events, &count, &timeout) == 5 &&
-            (guint32)timeout == G_MAXUINT32 && count == VGPU_QUEUE_MAX + 2)
+            (guint32)timeout == G_MAXUINT32 && count == VGPU_QUEUE_MAX + 3)
             return;
         g_thread_yield();
     }
