@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "latency.h"
 #include "options.h"
 #include "vgpu-ioctl.h"
@@ -20,6 +21,8 @@
 
 #define MAX_DEVICES 16
 #define PROBES      20 /* calls of which the median is shown */
+
+static bool json; /* one line for each look, instead of text */
 
 static uint32_t read_register(int fd, uint32_t offset)
 {
@@ -65,6 +68,18 @@ static unsigned int count_files(const char *pid, const char *device)
     return count;
 }
 
+static void print_user(const char *pid, const char *name, unsigned int files, bool first)
+{
+    if (json) {
+        json_number(first ? "{" : ",{", "pid", strtoull(pid, NULL, 10));
+        json_text(",", "name", name);
+        json_number(",", "files", files);
+        printf("}");
+    } else {
+        printf("  %8s  %-16s  %u open\n", pid, name, files);
+    }
+}
+
 static void print_users(const char *device)
 {
     struct dirent *entry;
@@ -80,12 +95,12 @@ static void print_users(const char *device)
         if (count == 0)
             continue;
         process_name(entry->d_name, name, sizeof(name));
-        printf("  %8s  %-16s  %u open\n", entry->d_name, name, count);
+        print_user(entry->d_name, name, count, users == 0);
         users++;
     }
     if (folder != NULL)
         closedir(folder);
-    if (users == 0)
+    if (users == 0 && !json)
         printf("  nobody uses it, as far as this user may see\n");
 }
 
@@ -102,36 +117,97 @@ static void print_probe(const char *device)
         durations[i] = latency_now() - begin;
     }
     vgpu_close(context);
-    if (code != VGPU_OK)
+    double median_us =
+        code == VGPU_OK ? (double)latency_summarize(durations, PROBES).median / 1e3 : -1;
+    if (json) {
+        json_measure(",", "round_trip_us", median_us);
+        if (code != VGPU_OK)
+            json_text(",", "error", vgpu_last_error());
+    } else if (code != VGPU_OK) {
         printf("  no answer: %s\n", vgpu_last_error());
-    else
-        printf("  round trip %.1f us\n", (double)latency_summarize(durations, PROBES).median / 1e3);
+    } else {
+        printf("  round trip %.1f us\n", median_us);
+    }
 }
 
-/* Returns false if there is no such device. */
-static bool print_device(unsigned int number, bool probe)
-{
+typedef struct {
     char device[24];
+    char pool[2];
+    const char *priority;
+    uint32_t vm_id;
+    uint32_t queues;
+    uint32_t worker; /* 0: there is none */
+} Device;
 
-    snprintf(device, sizeof(device), "/dev/vgpu%u", number);
-    int fd = open(device, O_RDONLY | O_CLOEXEC);
+/* Returns false if there is no such device. */
+static bool look_at_device(unsigned int number, Device *device)
+{
+    snprintf(device->device, sizeof(device->device), "/dev/vgpu%u", number);
+    int fd = open(device->device, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    uint32_t pool = read_register(fd, VGPU_REG_POOL_ID);
-    uint32_t generation = read_register(fd, VGPU_REG_QUEUE_GENERATION);
-    printf("%s  pool %c  priority %s  VM %u  %u queues  ", device,
-           pool >= 'A' && pool <= 'Z' ? (int)pool : '?',
-           vgpu_priority_name(read_register(fd, VGPU_REG_PRIORITY)),
-           read_register(fd, VGPU_REG_VM_ID), read_register(fd, VGPU_REG_QUEUE_COUNT));
-    if (generation == 0)
+    const uint32_t pool = read_register(fd, VGPU_REG_POOL_ID);
+    snprintf(device->pool, sizeof(device->pool), "%c",
+             pool >= 'A' && pool <= 'Z' ? (int)pool : '?');
+    device->priority = vgpu_priority_name(read_register(fd, VGPU_REG_PRIORITY));
+    device->vm_id = read_register(fd, VGPU_REG_VM_ID);
+    device->queues = read_register(fd, VGPU_REG_QUEUE_COUNT);
+    device->worker = read_register(fd, VGPU_REG_QUEUE_GENERATION);
+    close(fd);
+    return true;
+}
+
+static void print_json(const Device *device, bool probe, bool first)
+{
+    json_text(first ? "{" : ",{", "device", device->device);
+    json_text(",", "pool", device->pool);
+    json_text(",", "priority", device->priority);
+    json_number(",", "vm_id", device->vm_id);
+    json_number(",", "queues", device->queues);
+    json_number(",", "worker", device->worker);
+    printf(",\"users\":[");
+    print_users(device->device);
+    printf("]");
+    if (probe && device->worker != 0)
+        print_probe(device->device);
+    printf("}");
+}
+
+static void print_text(const Device *device, bool probe)
+{
+    printf("%s  pool %s  priority %s  VM %u  %u queues  ", device->device, device->pool,
+           device->priority, device->vm_id, device->queues);
+    if (device->worker == 0)
         printf("no worker: vgpud does not serve this VM\n");
     else
-        printf("worker %u\n", generation);
-    close(fd);
-    print_users(device);
-    if (probe && generation != 0)
-        print_probe(device);
-    return true;
+        printf("worker %u\n", device->worker);
+    print_users(device->device);
+    if (probe && device->worker != 0)
+        print_probe(device->device);
+}
+
+/* Returns whether there is a device. */
+static bool print_devices(bool probe)
+{
+    bool found = false;
+    Device device;
+
+    if (json)
+        printf("{\"devices\":[");
+    for (unsigned int number = 0; number < MAX_DEVICES; number++) {
+        if (!look_at_device(number, &device))
+            continue;
+        if (json)
+            print_json(&device, probe, !found);
+        else
+            print_text(&device, probe);
+        found = true;
+    }
+    if (json)
+        printf("]}\n");
+    else if (!found)
+        printf("no /dev/vgpuN: has this VM a virtual GPU, is vgpu.ko loaded?\n");
+    return found;
 }
 
 int main(int argc, char **argv)
@@ -147,6 +223,7 @@ int main(int argc, char **argv)
          .argument = "N",
          .help = "looks; 0: until interrupted (default)",
          .number = &count},
+        {.name = "json", .help = "one line of JSON for each look", .flag = &json},
         {.name = "probe", .help = "measure a round trip, too; takes a queue", .flag = &probe},
         {NULL},
     };
@@ -155,17 +232,13 @@ int main(int argc, char **argv)
                       "Shows this VM's virtual GPUs and the processes that use them.",
                       options) < argc)
         options_mistake("takes no operands");
-    const bool terminal = count != 1 && isatty(STDOUT_FILENO);
+    const bool terminal = count != 1 && !json && isatty(STDOUT_FILENO);
     for (uint32_t look = 0; count == 0 || look < count; look++) {
         if (look > 0)
             nanosleep(&(struct timespec){.tv_sec = interval}, NULL);
         if (terminal)
             printf("\033[H\033[2J"); /* from the top of an empty screen */
-        found = false;
-        for (unsigned int number = 0; number < MAX_DEVICES; number++)
-            found |= print_device(number, probe);
-        if (!found)
-            printf("no /dev/vgpuN: has this VM a virtual GPU, is vgpu.ko loaded?\n");
+        found = print_devices(probe);
         fflush(stdout);
         if (!found && count != 0 && look + 1 == count)
             return EX_UNAVAILABLE;

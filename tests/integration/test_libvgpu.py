@@ -63,6 +63,25 @@ class Libvgpu(host.HostTest):
         for row in rows:
             self.assertEqual(set(row), {"name", "median_us", "p99_us", "calls_per_s", "gib_per_s"})
 
+    def test_monitor_as_json(self):
+        output = self.run_guest("exec 9<>/dev/vgpu0; vgpu-monitor --json --probe --interval 0 --count 2",
+                                pool="B", priority="low")
+        looks = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual(len(looks), 2)
+        for look in looks:
+            [device] = look["devices"]
+            self.assertEqual((device["device"], device["pool"], device["priority"]),
+                             ("/dev/vgpu0", "B", "low"))
+            self.assertGreater(device["worker"], 0)
+            self.assertGreater(device["round_trip_us"], 0)
+            [user] = [user for user in device["users"] if user["name"] == "sh"]
+            self.assertEqual(user["files"], 1)
+
+    def test_monitor_without_a_device(self):
+        guest = self.guest("rmmod vgpu; vgpu-monitor --json --count 1", pool="A")
+        status, output = guest.run(60)
+        self.assertEqual((status, json.loads(output)), (69, {"devices": []}))
+
     def test_examples(self):
         output = self.run_guest("example-nop && example-async && example-several", pool="A")
         self.assertIn("40 + 2 = 42\n", output)
