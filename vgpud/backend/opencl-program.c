@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Programs: from OpenCL C, from SPIR-V where the device takes it, and from its own binaries. */
+#include "build-log.h"
 #include "opencl-private.h"
 
 /* What a driver says about one build, or makes of it; a larger one is not handed on. */
@@ -88,7 +89,7 @@ enum vgpu_result vgpu_opencl_program_log(VgpuBackendProgram *program, guint8 **l
         return vgpu_opencl_result(status, "clGetProgramBuildInfo", error);
     while (size > 0 && text[size - 1] == '\0')
         size--;
-    *length = size;
+    *length = vgpu_build_log_strip_folders(text, size);
     *log = g_steal_pointer(&text);
     return VGPU_RESULT_OK;
 }

@@ -64,7 +64,7 @@ static void check_promises(const char *xml)
 
 static void test_examples(void **state)
 {
-    static const char *const names[] = {"demo.xml", "pc.xml", "persistent-q35.xml",
+    static const char *const names[] = {"demo.xml", "limits.xml", "pc.xml", "persistent-q35.xml",
                                         "with-foreign-args.xml"};
 
     (void)state;

@@ -237,6 +237,9 @@ static void test_build_errors(void **state)
     assert_null(error); /* the guest's mistake is nothing for the host's log */
     assert_int_equal(class->program_log(program, &log, &length, NULL), VGPU_RESULT_OK);
     assert_non_null(g_strstr_len((char *)log, (gssize)length, "undeclared"));
+    /* The place in the source, without the folder where the host keeps it. */
+    assert_non_null(g_strstr_len((char *)log, (gssize)length, ":1:"));
+    assert_null(g_strstr_len((char *)log, (gssize)length, "/"));
     assert_int_equal(class->kernel_new(program, "f", &kernel, &count, NULL), VGPU_RESULT_NO_KERNEL);
     class->program_free(program);
 
