@@ -37,8 +37,13 @@ DOMAIN = """<domain type='qemu'>
     <emulator>{emulator}</emulator>
     {devices}
   </devices>
+  {extra}
 </domain>
 """
+GLOBAL = """<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'>
+    <arg value='-global'/>
+    <arg value='{}'/>
+  </commandline>"""
 
 
 def metadata(name, *arguments):
@@ -77,13 +82,14 @@ class Hotplug(host.HostTest):
     """With domains that run no system: the device's QEMU connects all the same."""
 
     def create(self, name, machine="q35", element='pool="A"', features="<acpi/>", devices=PORTS,
-               emulator=EMULATOR, how="create"):
+               emulator=EMULATOR, how="create", extra=""):
         file = HOME / f"{name}.xml"
         text = host.ELEMENT.format(element) if element else ""
         if machine == "pc" and devices == PORTS:
             devices = ""
         file.write_text(DOMAIN.format(name=name, uuid=uuid.uuid4(), machine=machine, element=text,
-                                      features=features, devices=devices, emulator=emulator))
+                                      features=features, devices=devices, emulator=emulator,
+                                      extra=extra))
         self.addCleanup(virsh, "undefine", name, check=False)
         self.addCleanup(virsh, "destroy", name, check=False)
         virsh(how, str(file))
@@ -124,6 +130,18 @@ class Hotplug(host.HostTest):
                 self.serves(name, priority="low")
                 virsh("destroy", name)
                 self.wait_for(lambda: not shell.session(name))
+
+    def test_wider_ports(self):
+        """An administrator has told the ports to keep more room than the firmware would."""
+        for reserve, expected in ("64M", 64 << 20), ("24M", 16 << 20), ("1G", 64 << 20):
+            with self.subTest(reserve):
+                self.create("wide", extra=GLOBAL.format(f"pcie-root-port.pref64-reserve={reserve}"))
+                self.serves("wide")
+                size = monitor("wide", "qom-get", path="/machine/peripheral/vgpu0",
+                               property="shm-size")["return"]
+                self.assertEqual(size, expected)
+                virsh("destroy", "wide")
+                self.wait_for(lambda: not shell.session("wide"))
 
     def test_last_port(self):
         self.create("last-port", devices="")

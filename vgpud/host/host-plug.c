@@ -88,11 +88,39 @@ static gboolean add_chardev(VgpuHostPlug *plug, virDomainPtr domain, GError **er
 
 /*
  * What a device behind a port has for its queues: the firmware gave an empty port a window of 2 MiB
- * of prefetchable memory (SeaBIOS), which Linux does not widen at a hot-plug. On i440fx the device
- * sits on the root bus, where there is room for the default.
+ * of prefetchable memory (SeaBIOS), or what the port's pref64-reserve says, and Linux does not
+ * widen it at a hot-plug. On i440fx the device sits on the root bus, where there is room for the
+ * default.
  */
 #define ROOT_BUS      "pci.0"
-#define PORT_SHM_SIZE (2 << 20)
+#define PORT_SHM_SIZE G_GINT64_CONSTANT(0x200000)
+#define MAX_SHM_SIZE  G_GINT64_CONSTANT(0x4000000) /* the device's default */
+
+static JsonNode *read_object(virDomainPtr domain, const char *path, const char *property,
+                             GError **error)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_string_member(arguments, "path", path);
+    json_object_set_string_member(arguments, "property", property);
+    return vgpu_host_qmp(domain, "qom-get", arguments, error);
+}
+
+/* The largest BAR that fits behind the port @bus, whose id libvirt gives to the bus. */
+static gint64 port_shm_size(virDomainPtr domain, const char *bus)
+{
+    g_autofree char *path = g_strconcat("/machine/peripheral/", bus, NULL);
+    g_autoptr(JsonNode) node = read_object(domain, path, "pref64-reserve", NULL);
+    gint64 size = PORT_SHM_SIZE;
+
+    if (node == NULL || json_node_get_value_type(node) != G_TYPE_INT64)
+        return size;
+    /* Not set is the largest number that there is. */
+    const gint64 reserve = json_node_get_int(node);
+    while (reserve < G_MAXINT64 && size < MAX_SHM_SIZE && 2 * size <= reserve)
+        size *= 2;
+    return size;
+}
 
 static gboolean add_device(VgpuHostPlug *plug, virDomainPtr domain, GError **error)
 {
@@ -107,17 +135,13 @@ static gboolean add_device(VgpuHostPlug *plug, virDomainPtr domain, GError **err
     json_object_set_string_member(arguments, "priority", vgpu_priority_name(plug->config.priority));
     json_object_set_int_member(arguments, "vm-id", plug->vm_id);
     if (strcmp(plug->place.bus, ROOT_BUS) != 0)
-        json_object_set_int_member(arguments, "shm-size", PORT_SHM_SIZE);
+        json_object_set_int_member(arguments, "shm-size", port_shm_size(domain, plug->place.bus));
     return execute(domain, "device_add", arguments, error);
 }
 
 static JsonNode *read_property(virDomainPtr domain, const char *property, GError **error)
 {
-    JsonObject *arguments = json_object_new();
-
-    json_object_set_string_member(arguments, "path", DEVICE_PATH);
-    json_object_set_string_member(arguments, "property", property);
-    return vgpu_host_qmp(domain, "qom-get", arguments, error);
+    return read_object(domain, DEVICE_PATH, property, error);
 }
 
 /* FALSE: no device of ours has these. */
