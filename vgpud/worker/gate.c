@@ -39,9 +39,11 @@ void vgpu_gate_update(VgpuGate *gate)
     for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++) {
         const guint32 limit = kinds[i].is_limited ? limits.value[kinds[i].limit] : 0;
 
-        gate->quota.limit[i] = limit == 0
-                                   ? gate->bounds.amount[i]
-                                   : MIN((guint64)limit << kinds[i].shift, gate->bounds.amount[i]);
+        gate->quota.limit[i] =
+            limit == 0 ? gate->bounds.amount[i] : (guint64)limit << kinds[i].shift;
+        /* There is no more; the other bounds are only what is usual. */
+        if (i == VGPU_QUOTA_MEMORY)
+            gate->quota.limit[i] = MIN(gate->quota.limit[i], gate->bounds.amount[i]);
     }
     gate->strict = limits.value[VGPU_LIMIT_OUTSTANDING] != 0 && !gate->waits;
 }

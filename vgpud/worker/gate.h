@@ -17,11 +17,11 @@ typedef struct {
     gboolean waits;       /* what comes too fast is to wait, instead of an error */
     gboolean strict;      /* an outstanding command beyond the limit is an error, too */
     VgpuLimiter limiter;
-    VgpuCharge bounds; /* what the VM may hold at most, whatever the page says */
+    VgpuCharge bounds; /* what the VM may hold unless the page says another limit */
     VgpuQuota quota;
 } VgpuGate;
 
-/* @bounds: what the device, and this worker, can give at all. */
+/* @bounds: what holds without a limit on the page; of memory, also what the device has at all. */
 void vgpu_gate_init(VgpuGate *gate, const VgpuPage *page, VgpuCharge bounds);
 
 /*

@@ -120,6 +120,7 @@ static void test_hostile_page(void **state)
     assert_in_range(first, 1, 1000 * VGPU_ACCOUNTS_PER_NS * SECOND);
     memset((char *)page + sizeof(page->version), 0, sizeof(*page) - sizeof(page->version));
     g_autofree char *again = read_text(example, 2);
+    assert_non_null(again);
     assert_int_equal(
         vgpu_sessions_accounts(example->sessions, 'A', 0)->count[VGPU_ACCOUNT_BYTES_IN], first);
 }

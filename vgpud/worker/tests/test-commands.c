@@ -546,9 +546,12 @@ static void test_limits_change(void **state)
     FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
     OK(VGPU_CMD_RELEASE, H(OTHER));
     OK(VGPU_CMD_BUFFER_CREATE, H(PROGRAM), 64);
-    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_HANDLES] = 1000000}}, FALSE);
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_HANDLES] = 1000}}, FALSE);
     OK(VGPU_CMD_BUFFER_CREATE, H(KERNEL), 64);
-    assert_int_equal(f->gate.quota.limit[VGPU_QUOTA_HANDLES], 20); /* the worker's own bound */
+    assert_int_equal(f->gate.quota.limit[VGPU_QUOTA_HANDLES], 1000); /* more than is usual */
+    vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_MEMORY] = 1000}}, FALSE);
+    FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(EVENT), MAX_BYTES); /* the device has no more */
+    assert_int_equal(f->gate.quota.limit[VGPU_QUOTA_HANDLES], 20);
     vgpu_page_set_limits(f->page, &(VgpuLimits){{[VGPU_LIMIT_MEMORY] = 4096}}, FALSE);
     FAILS(QUOTA, VGPU_CMD_BUFFER_CREATE, H(EVENT), MAX_BYTES);
 }
