@@ -387,6 +387,16 @@ void vgpu_tenant_set_weight(VgpuTenant *self, guint weight)
                   now_ns);
 }
 
+void vgpu_tenant_set_share(VgpuTenant *self, guint percent)
+{
+    const guint64 now_ns = now();
+
+    if (self->dispatcher != NULL)
+        carry_out(self,
+                  vgpu_scheduler_set_share(self->device->scheduler, self->client, percent, now_ns),
+                  now_ns);
+}
+
 const int *vgpu_tenant_descriptors(const VgpuTenant *self)
 {
     return self->fds;

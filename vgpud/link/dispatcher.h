@@ -59,6 +59,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuTenant, vgpu_tenant_free)
 /* At any time. */
 void vgpu_tenant_set_priority(VgpuTenant *tenant, enum vgpu_priority priority);
 void vgpu_tenant_set_weight(VgpuTenant *tenant, guint weight);
+void vgpu_tenant_set_share(VgpuTenant *tenant, guint percent); /* 0: all of the device's time */
 
 /* What the worker gets, borrowed: the memory of its lease, sealed; the eventfd that it wakes vgpud
  * by; the pipe's end that vgpud wakes it by. */

@@ -213,6 +213,8 @@ void vgpu_vm_change(VgpuVm *self, char pool, enum vgpu_priority priority, const 
         vgpu_session_set_member(session, member);
     }
     vgpu_session_limit(session, limits, vgpu_pools_get(self->settings->pools, pool));
+    if (self->worker != NULL)
+        vgpu_worker_process_set_limits(self->worker, &session->limits);
     vgpu_session_changed(session);
     announce(self);
     start_worker(self);

@@ -228,6 +228,13 @@ static VgpuSchedulerSettings scheduling_of(const VgpuSession *session, const Vgp
     return scheduling;
 }
 
+static guint weight_of(const VgpuLimits *limits)
+{
+    const guint weight = limits->value[VGPU_LIMIT_WEIGHT];
+
+    return weight != 0 ? weight : VGPU_SCHEDULER_WEIGHT;
+}
+
 static gboolean join(VgpuWorkerProcess *self, const VgpuSession *session,
                      const VgpuSettings *settings, VgpuDispatcher *dispatcher, GError **error)
 {
@@ -237,8 +244,11 @@ static gboolean join(VgpuWorkerProcess *self, const VgpuSession *session,
     if (dispatcher == NULL)
         return TRUE;
     self->tenant = vgpu_tenant_new(dispatcher, key, &scheduling, session->priority,
-                                   VGPU_SCHEDULER_WEIGHT, on_fence, self, error);
-    return self->tenant != NULL;
+                                   weight_of(&session->limits), on_fence, self, error);
+    if (self->tenant == NULL)
+        return FALSE;
+    vgpu_tenant_set_share(self->tenant, session->limits.value[VGPU_LIMIT_DEVICE_TIME]);
+    return TRUE;
 }
 
 /* Under a name that is not complete before the worker's number is known. NULL: there is none. */
@@ -328,6 +338,14 @@ void vgpu_worker_process_set_priority(VgpuWorkerProcess *self, enum vgpu_priorit
 {
     if (self->tenant != NULL)
         vgpu_tenant_set_priority(self->tenant, priority);
+}
+
+void vgpu_worker_process_set_limits(VgpuWorkerProcess *self, const VgpuLimits *limits)
+{
+    if (self->tenant == NULL)
+        return;
+    vgpu_tenant_set_weight(self->tenant, weight_of(limits));
+    vgpu_tenant_set_share(self->tenant, limits->value[VGPU_LIMIT_DEVICE_TIME]);
 }
 
 void vgpu_worker_process_free(VgpuWorkerProcess *self)

@@ -38,6 +38,9 @@ pid_t vgpu_worker_process_pid(const VgpuWorkerProcess *worker);
 /* Another priority on its device, from now on. */
 void vgpu_worker_process_set_priority(VgpuWorkerProcess *worker, enum vgpu_priority priority);
 
+/* Other limits of its VM, as far as they are about the device's time: share and weight. */
+void vgpu_worker_process_set_limits(VgpuWorkerProcess *worker, const VgpuLimits *limits);
+
 /*
  * Kills it, if it still runs, and forgets it; it is reaped in the background. Its device is given
  * on when it has been.

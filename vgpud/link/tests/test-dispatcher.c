@@ -196,6 +196,35 @@ static void test_priority(void **state)
     leave(&high);
 }
 
+/* A worker with a share is asked back though nobody else is there, and has the device again later.
+ */
+static void test_share(void **state)
+{
+    Worker worker;
+    guint guard = g_timeout_add(GUARD_MS, on_guard, NULL);
+
+    join(&worker, *state, VGPU_PRIORITY_LOW);
+    vgpu_tenant_set_share(worker.tenant, 50);
+    want(&worker);
+    settle();
+    assert_true(vgpu_lease_has(worker.lease));
+    assert_true(vgpu_lease_is_shared(worker.lease));
+    while (vgpu_lease_has(worker.lease))
+        g_main_context_iteration(NULL, TRUE);
+    give_back(&worker, true);
+    settle();
+    assert_false(vgpu_lease_has(worker.lease));
+    /* The timer lets it in again; a change does at once. */
+    while (!vgpu_lease_has(worker.lease))
+        g_main_context_iteration(NULL, TRUE);
+    assert_int_equal(vgpu_tenant_client(worker.tenant)->turns, 2);
+    vgpu_tenant_set_share(worker.tenant, 0);
+    assert_int_equal(vgpu_scheduler_deadline(vgpu_dispatcher_scheduler(*state, KEY)), G_MAXUINT64);
+    assert_true(vgpu_lease_has(worker.lease));
+    g_source_remove(guard);
+    leave(&worker);
+}
+
 /* Who sleeps is not woken. */
 static void test_parked(void **state)
 {
@@ -382,17 +411,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_alone),
-        TEST(test_handed_on),
-        TEST(test_priority),
-        TEST(test_parked),
-        TEST(test_devices_are_apart),
-        TEST(test_liar),
-        TEST(test_deaf),
-        TEST(test_fence),
-        TEST(test_slice),
-        TEST(test_configure),
-        TEST(test_outlives),
+        TEST(test_alone), TEST(test_handed_on), TEST(test_priority),
+        TEST(test_share), TEST(test_parked),    TEST(test_devices_are_apart),
+        TEST(test_liar),  TEST(test_deaf),      TEST(test_fence),
+        TEST(test_slice), TEST(test_configure), TEST(test_outlives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
