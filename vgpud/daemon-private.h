@@ -68,6 +68,9 @@ void vgpu_daemon_settle(VgpuDaemon *self);
 
 /* --- reload.c: what operators change of pools; for VgpuActions --- */
 
+/* Members are draining as the state file says. */
+void vgpu_daemon_restore_draining(VgpuDaemon *self);
+
 gboolean vgpu_daemon_drain(const char *member, gboolean drain, GError **error, gpointer daemon);
 gboolean vgpu_daemon_move(VgpuSession *session, const char *member, gboolean force, GError **error,
                           gpointer daemon);

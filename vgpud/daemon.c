@@ -127,6 +127,7 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, const char *config, const ch
     if (self->dispatcher == NULL)
         return NULL;
     self->state = vgpu_state_file_open(settings->run_dir);
+    vgpu_daemon_restore_draining(self);
     start_host(self);
     self->for_operators = (VgpuOperator){
         .host = self->host,

@@ -5,6 +5,21 @@
 #include "daemon-private.h"
 #include "settings-adopt.h"
 
+void vgpu_daemon_restore_draining(VgpuDaemon *self)
+{
+    for (char letter = 'A'; letter <= 'Z'; letter++) {
+        const VgpuPool *pool = vgpu_pools_get(self->settings->pools, letter);
+
+        for (guint i = 0; pool != NULL && i < pool->members->len; i++) {
+            VgpuMember *member = pool->members->pdata[i];
+            g_autofree char *name = g_strdup_printf("%c/%s", letter, member->name);
+
+            if (!member->removed)
+                member->draining = vgpu_state_file_draining(self->state, name);
+        }
+    }
+}
+
 /* Pools have changed in some way: VMs follow, and who looks on is told. */
 static void changed(VgpuDaemon *self)
 {
@@ -57,6 +72,7 @@ gboolean vgpu_daemon_reload(VgpuDaemon *self, GError **error)
         g_warning("these keys of vgpud.conf have changed and take effect when vgpud is restarted, "
                   "which running VMs survive: %s",
                   later);
+    vgpu_daemon_restore_draining(self); /* also a new device of that name */
     refresh_devices(self);
     refresh_vms(self);
     changed(self);
@@ -86,6 +102,7 @@ gboolean vgpu_daemon_drain(const char *name, gboolean drain, GError **error, gpo
                   drain ? "takes no more VMs; those on it leave when they are idle"
                         : "takes VMs again");
     member->draining = drain;
+    vgpu_state_file_set_draining(self->state, name, drain);
     changed(self);
     return TRUE;
 }

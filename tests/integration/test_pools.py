@@ -106,6 +106,13 @@ class Pools(host.HostTest):
         self.assertEqual(members("A")["x"]["used"], 0)
         self.assertIn("part 1 of 2", vm.session()["device"])
 
+        # Also for the next vgpud.
+        host.vgpud("kill")
+        host.vgpud("start")
+        self.wait_for(lambda: vm.session().get("state") == "serving", 60)
+        self.assertTrue(members("A")["x"]["draining"])
+        self.await_member(vm, "y")
+
         # Nowhere to go: it is served where it is.
         vgpuctl("drain", "A/y")
         self.assertEqual(vm.call("add 1 4").text, "5")

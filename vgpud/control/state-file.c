@@ -11,6 +11,7 @@
 struct VgpuStateFile {
     char *path;
     GHashTable *quarantined; /* uuid -> gint64 * */
+    GHashTable *draining;    /* set of "POOL/NAME" */
 };
 
 static void note(VgpuStateFile *self, const char *uuid, gint64 until_us)
@@ -39,6 +40,25 @@ static gboolean read_object(VgpuStateFile *self, JsonObject *object)
     return TRUE;
 }
 
+/* The files of versions without draining have no such key. */
+static gboolean read_draining(VgpuStateFile *self, JsonObject *object)
+{
+    JsonNode *list = json_object_get_member(object, "draining");
+
+    if (list == NULL)
+        return TRUE;
+    if (!JSON_NODE_HOLDS_ARRAY(list))
+        return FALSE;
+    JsonArray *names = json_node_get_array(list);
+    for (guint i = 0; i < json_array_get_length(names); i++) {
+        JsonNode *name = json_array_get_element(names, i);
+        if (!JSON_NODE_HOLDS_VALUE(name) || json_node_get_value_type(name) != G_TYPE_STRING)
+            return FALSE;
+        g_hash_table_add(self->draining, g_strdup(json_node_get_string(name)));
+    }
+    return TRUE;
+}
+
 static gboolean read_text(VgpuStateFile *self, const char *text, gsize length)
 {
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
@@ -48,7 +68,8 @@ static gboolean read_text(VgpuStateFile *self, const char *text, gsize length)
         return FALSE;
     root = json_parser_get_root(parser);
     return root != NULL && JSON_NODE_HOLDS_OBJECT(root) &&
-           read_object(self, json_node_get_object(root));
+           read_object(self, json_node_get_object(root)) &&
+           read_draining(self, json_node_get_object(root));
 }
 
 static void set_aside(VgpuStateFile *self)
@@ -56,8 +77,10 @@ static void set_aside(VgpuStateFile *self)
     g_autofree char *aside = g_strconcat(self->path, ".corrupt", NULL);
 
     g_hash_table_remove_all(self->quarantined);
+    g_hash_table_remove_all(self->draining);
     if (g_rename(self->path, aside) == 0)
-        g_warning("%s cannot be understood: moved to %s; quarantines that it held are lost, all "
+        g_warning("%s cannot be understood: moved to %s; what it held, quarantines and draining "
+                  "members, is lost, all "
                   "else is read from libvirt",
                   self->path, aside);
     else
@@ -73,6 +96,7 @@ VgpuStateFile *vgpu_state_file_open(const char *run_dir)
 
     self->path = g_build_filename(run_dir, FILE_NAME, NULL);
     self->quarantined = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    self->draining = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (g_file_get_contents(self->path, &text, &length, &error)) {
         if (!read_text(self, text, length))
             set_aside(self);
@@ -107,6 +131,12 @@ static void write_file(const VgpuStateFile *self)
         json_builder_add_int_value(builder, *(gint64 *)until_us);
     }
     json_builder_end_object(builder);
+    json_builder_set_member_name(builder, "draining");
+    json_builder_begin_array(builder);
+    g_hash_table_iter_init(&iter, self->draining);
+    while (g_hash_table_iter_next(&iter, &uuid, NULL))
+        json_builder_add_string_value(builder, uuid);
+    json_builder_end_array(builder);
     json_builder_end_object(builder);
 
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
@@ -114,8 +144,7 @@ static void write_file(const VgpuStateFile *self)
     /* By a new file and a rename: a vgpud that is killed leaves the old one or the new one. */
     if (!g_file_set_contents_full(self->path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
                                   &error))
-        g_warning("%s; a vgpud that is started again will not know of this quarantine",
-                  error->message);
+        g_warning("%s; a vgpud that is started again will not know of this", error->message);
 }
 
 void vgpu_state_file_set_quarantined(VgpuStateFile *self, const char *uuid, gint64 until_us)
@@ -131,8 +160,25 @@ void vgpu_state_file_set_quarantined(VgpuStateFile *self, const char *uuid, gint
     write_file(self);
 }
 
+gboolean vgpu_state_file_draining(const VgpuStateFile *self, const char *member)
+{
+    return g_hash_table_contains(self->draining, member);
+}
+
+void vgpu_state_file_set_draining(VgpuStateFile *self, const char *member, gboolean draining)
+{
+    if (draining == vgpu_state_file_draining(self, member))
+        return;
+    if (draining)
+        g_hash_table_add(self->draining, g_strdup(member));
+    else
+        g_hash_table_remove(self->draining, member);
+    write_file(self);
+}
+
 void vgpu_state_file_free(VgpuStateFile *self)
 {
+    g_hash_table_unref(self->draining);
     g_hash_table_unref(self->quarantined);
     g_free(self->path);
     g_free(self);

@@ -307,3 +307,18 @@ guint vgpu_pool_used(const VgpuPool *pool)
         used += ((VgpuMember *)g_ptr_array_index(pool->members, i))->used;
     return used;
 }
+
+void vgpu_pools_set_load(VgpuPools *pools, const char *device_key, guint load)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(pools->by_letter); i++) {
+        const VgpuPool *pool = pools->by_letter[i];
+
+        for (guint j = 0; pool != NULL && j < pool->members->len; j++) {
+            VgpuMember *member = pool->members->pdata[j];
+            g_autofree char *key = vgpu_member_device_key(member);
+
+            if (g_str_equal(key, device_key))
+                member->load = load;
+        }
+    }
+}

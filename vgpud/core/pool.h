@@ -94,6 +94,9 @@ void vgpu_member_leave(VgpuMember *member);
 /* The member of that name; NULL: there is none. */
 VgpuMember *vgpu_pool_member(const VgpuPool *pool, const char *name);
 
+/* Says how busy the device of that key was, VgpuLoad's figure, for all members that are it. */
+void vgpu_pools_set_load(VgpuPools *pools, const char *device_key, guint load);
+
 guint vgpu_pool_used(const VgpuPool *pool); /* VMs on all members */
 
 /*

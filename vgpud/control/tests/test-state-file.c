@@ -77,6 +77,8 @@ static void test_a_broken_file_is_set_aside(void **state)
         "{\"version\":1,\"quarantined\":{\"" WEB "\":\"5\"}}",
         "{\"version\":1,\"quarantined\":{\"" WEB "\":{}}}",
         "{\"version\":1,\"quarantined\":{\"" WEB "\":5},\"",
+        "{\"version\":1,\"quarantined\":{\"" WEB "\":5},\"draining\":{}}",
+        "{\"version\":1,\"quarantined\":{\"" WEB "\":5},\"draining\":[1]}",
         "{\"version\":1,\"quarantined\":{\"" WEB "\":5,\"x\":6}}",
     };
 
@@ -98,10 +100,34 @@ static void test_a_broken_file_is_set_aside(void **state)
     }
 }
 
+static void test_draining(void **state)
+{
+    (void)state;
+    VgpuStateFile *file = vgpu_state_file_open(folder);
+
+    vgpu_state_file_set_draining(file, "A/left", FALSE);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    vgpu_state_file_set_draining(file, "A/left", TRUE);
+    vgpu_state_file_set_draining(file, "B/\"x\"", TRUE);
+    vgpu_state_file_free(file);
+
+    file = vgpu_state_file_open(folder);
+    assert_true(vgpu_state_file_draining(file, "A/left"));
+    assert_true(vgpu_state_file_draining(file, "B/\"x\""));
+    assert_false(vgpu_state_file_draining(file, "A/right"));
+    vgpu_state_file_set_draining(file, "A/left", FALSE);
+    vgpu_state_file_free(file);
+
+    file = vgpu_state_file_open(folder);
+    assert_false(vgpu_state_file_draining(file, "A/left"));
+    vgpu_state_file_free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_survives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_draining, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_broken_file_is_set_aside, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
