@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import host
 import shell
@@ -43,7 +44,8 @@ class Quotas(host.HostTest):
     @classmethod
     def setUpClass(cls):
         shell.configure({"A": shell.pool(memory_mib=64, default_memory_mib=32),
-                         "B": shell.pool(requests_per_second=50, burst=1, over_quota="wait")})
+                         "B": shell.pool(requests_per_second=50, burst=1, over_quota="wait"),
+                         "C": shell.pool("fault", "delay=30ms", default_device_time_percent=20)})
         cls.vm = shell.start(name="quotas", pool="A")
         cls.addClassCleanup(cls.vm.guest.remove)
 
@@ -156,6 +158,29 @@ class Quotas(host.HostTest):
         vm.guest.remove()
         self.wait_for(lambda: not vm.session())
         self.assertGreaterEqual(metrics()[total], before)
+
+    def test_device_time(self):
+        """A fifth of the device's time, though nobody else wants it."""
+        vm = shell.start(name="share", pool="C")
+        self.addCleanup(vm.guest.remove)
+        self.assertEqual(vm.session()["device-time-percent"], 20)
+        begin = time.monotonic()
+        answers = vm.calls("add 40 2", 20)
+        passed = time.monotonic() - begin
+        self.assertEqual([answer.code for answer in answers], [0] * 20)
+        # 600 ms on the device; it may be ahead by 100 ms and a request.
+        self.assertGreaterEqual(passed, 5 * 0.57 - 0.1 - 0.15)
+        self.assertGreater(sum(vm.session()["waits"]), 0)
+        # Taken back while it runs, without a new worker.
+        worker = vm.session()["worker-pid"]
+        virsh("metadata", "share", URI, "--live", "--key", "vgpu", "--set",
+              "<vgpu pool='C'><limits device-time-percent='100'/></vgpu>")
+        self.wait_for(lambda: vm.session()["device-time-percent"] == 100)
+        waits = sum(vm.session()["waits"])
+        vm.calls("add 40 2", 20)
+        self.assertEqual(vm.session()["worker-pid"], worker)
+        # It keeps the device from now on: hardly one has to wait for it.
+        self.assertLessEqual(sum(vm.session()["waits"]), waits + 2)
 
     def test_metrics(self):
         self.stay(1, 8)
