@@ -266,7 +266,7 @@ static void test_request_waits(void **state)
     Fixture *f = *state;
     Answer answer;
 
-    start(f, OPTIONS("--backend=null", "--timeout-ms=100"));
+    start(f, OPTIONS("--backend=fault", "--device=delay=30ms", "--timeout-ms=400"));
     process_send_request(&f->process, VGPU_OP_VECTOR_ADD, 2, 40, 2);
     assert_int_equal(hear(f, NULL), VGPU_LEASE_SAID_WANT);
     for (guint i = 0; i < 2; i++)
