@@ -74,13 +74,16 @@ static void sweep(void)
     }
 }
 
-gboolean vgpu_worker_cgroup_use(const char *path, GError **error)
+static gboolean is_cgroup2(const char *path)
 {
     struct statfs status;
 
-    if (statfs(path, &status) < 0)
-        return fail(error, path);
-    if (status.f_type != CGROUP2_SUPER_MAGIC) {
+    return statfs(path, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+gboolean vgpu_worker_cgroup_use(const char *path, GError **error)
+{
+    if (!is_cgroup2(path)) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "%s is not of cgroup v2", path);
         return FALSE;
     }
@@ -92,7 +95,7 @@ gboolean vgpu_worker_cgroup_use(const char *path, GError **error)
     return TRUE;
 }
 
-/* The folder of the group that we are in; below OWN if a former vgpud of this service was there. */
+/* The folder of the group that we are in. */
 static char *find_own(GError **error)
 {
     g_autofree char *text = NULL;
@@ -100,10 +103,10 @@ static char *find_own(GError **error)
     if (!g_file_get_contents("/proc/self/cgroup", &text, NULL, error))
         return NULL;
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line != NULL; line++)
+    for (char **line = lines; *line != NULL && is_cgroup2(MOUNT); line++)
         if (g_str_has_prefix(*line, "0::/"))
             return g_build_filename(MOUNT, *line + strlen("0::"), NULL);
-    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "there is no cgroup v2 here");
+    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "there is no cgroup v2 at " MOUNT);
     return NULL;
 }
 
