@@ -8,6 +8,7 @@
 #include "hook-server.h"
 #include "host.h"
 #include "legacy.h"
+#include "loads.h"
 #include "operator.h"
 #include "places.h"
 #include "session.h"
@@ -23,7 +24,9 @@ struct VgpuDaemon {
     GHashTable *vms; /* uuid -> VgpuVm; one for each session */
     VgpuPlaces places;
     VgpuDispatcher *dispatcher; /* the devices, and who computes */
-    guint drain_source;         /* 0: nobody is to leave a member */
+    VgpuLoads *loads;
+    guint loads_source;
+    guint drain_source; /* 0: nobody is to leave a member */
     VgpuHookServer *hooks;
     VgpuStateFile *state;
     VgpuHost *host;

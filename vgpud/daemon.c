@@ -150,6 +150,8 @@ void vgpu_daemon_free(VgpuDaemon *self)
     g_clear_pointer(&self->host, vgpu_host_free);
     g_clear_pointer(&self->legacy, vgpu_legacy_free);
     g_clear_handle_id(&self->drain_source, g_source_remove);
+    g_clear_handle_id(&self->loads_source, g_source_remove);
+    g_clear_pointer(&self->loads, vgpu_loads_free);
     g_hash_table_unref(self->vms);
     g_clear_pointer(&self->dispatcher, vgpu_dispatcher_free);
     vgpu_sessions_free(self->sessions);

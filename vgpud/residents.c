@@ -8,6 +8,9 @@
 /* How often it is looked whether a VM that is to leave its member is idle. */
 #define DRAIN_S 1
 
+/* How often it is looked how busy the devices are. */
+#define LOADS_S 5
+
 static VgpuLimits limits_of(const VgpuConfig *config)
 {
     VgpuLimits limits;
@@ -27,9 +30,20 @@ static void put(VgpuSession *session, VgpuMember *member, gpointer data)
         vgpu_member_leave(member); /* cannot be: each session that is not legacy's has one */
 }
 
+static gboolean on_loads(gpointer data)
+{
+    VgpuDaemon *self = data;
+
+    vgpu_loads_sample(self->loads, self->sessions, self->settings->pools,
+                      (guint64)g_get_monotonic_time() * 1000);
+    return G_SOURCE_CONTINUE;
+}
+
 void vgpu_daemon_init_places(VgpuDaemon *self)
 {
     self->places = (VgpuPlaces){self->settings->pools, self->sessions, put, self};
+    self->loads = vgpu_loads_new();
+    self->loads_source = g_timeout_add_seconds(LOADS_S, on_loads, self);
 }
 
 static gboolean on_drain(gpointer data)

@@ -25,7 +25,7 @@ typedef struct {
 
     gboolean draining; /* an operator wants it empty: it takes no more VMs */
     gboolean removed;  /* the same, for good: the configuration has it no more */
-    guint load;        /* how busy its device was of late, in thousandths; vgpud's own figure */
+    guint load;        /* how busy its device was of late, in thousandths: loads.h */
 } VgpuMember;
 
 typedef struct {
