@@ -25,7 +25,6 @@
 
 static void write_text(const char *path, const char *text)
 {
-    g_autoptr(GError) error = NULL;
     FILE *file = fopen(path, "we");
 
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
