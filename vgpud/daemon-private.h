@@ -25,7 +25,7 @@ struct VgpuDaemon {
     VgpuPlaces places;
     VgpuDispatcher *dispatcher; /* the devices, and who computes */
     VgpuLoads *loads;
-    guint loads_source;
+    guint loads_source; /* 0: nobody is there */
     guint drain_source; /* 0: nobody is to leave a member */
     VgpuHookServer *hooks;
     VgpuStateFile *state;

@@ -8,7 +8,7 @@
 /* How often it is looked whether a VM that is to leave its member is idle. */
 #define DRAIN_S 1
 
-/* How often it is looked how busy the devices are. */
+/* How often it is looked how busy the devices are, while there is anybody who could use them. */
 #define LOADS_S 5
 
 static VgpuLimits limits_of(const VgpuConfig *config)
@@ -36,14 +36,22 @@ static gboolean on_loads(gpointer data)
 
     vgpu_loads_sample(self->loads, self->sessions, self->settings->pools,
                       (guint64)g_get_monotonic_time() * 1000);
-    return G_SOURCE_CONTINUE;
+    if (g_hash_table_size(self->sessions->by_uuid) > 0)
+        return G_SOURCE_CONTINUE;
+    self->loads_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void watch_loads(VgpuDaemon *self)
+{
+    if (self->loads_source == 0)
+        self->loads_source = g_timeout_add_seconds(LOADS_S, on_loads, self);
 }
 
 void vgpu_daemon_init_places(VgpuDaemon *self)
 {
     self->places = (VgpuPlaces){self->settings->pools, self->sessions, put, self};
     self->loads = vgpu_loads_new();
-    self->loads_source = g_timeout_add_seconds(LOADS_S, on_loads, self);
 }
 
 static gboolean on_drain(gpointer data)
@@ -122,6 +130,7 @@ VgpuVm *vgpu_daemon_begin_session(VgpuDaemon *self, const VgpuDomain *domain,
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);
+    watch_loads(self);
     g_hash_table_insert(self->vms, session->uuid, vm);
 
     const gint64 until_us =
