@@ -250,7 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     memcpy(guest.slot + VGPU_QUEUE_ARENA, "kernel", 6);
     vgpu_gate_init(&service->gate, service->page,
                    (VgpuCharge){{4u << 20, 64u << 10, 12, 8, VGPU_QUOTA_UNLIMITED}});
-    vgpu_lane_init(&lane, service, guest.slot, SLOT, -1);
+    vgpu_lane_init(&lane, service, 0, guest.slot, SLOT, -1);
     begin(&guest, 1);
     vgpu_lane_serve(&lane, 1);
     while (guest.left > 0)
