@@ -28,7 +28,7 @@ char *vgpu_command_take_text(VgpuCommandCall *call, guint64 offset, guint64 leng
 enum vgpu_result vgpu_command_kernel_create(VgpuCommandCall *call)
 {
     const guint64 *arg = call->command->arg;
-    const VgpuObject *program = vgpu_handles_get(call->owner->handles, arg[0], VGPU_OBJECT_PROGRAM);
+    VgpuObject *program = vgpu_handles_get(call->owner->handles, arg[0], VGPU_OBJECT_PROGRAM);
     VgpuBackendKernel *kernel;
     enum vgpu_result result;
     guint arguments;
@@ -46,6 +46,8 @@ enum vgpu_result vgpu_command_kernel_create(VgpuCommandCall *call)
     call->object = g_new0(VgpuObject, 1);
     call->object->kind = VGPU_OBJECT_KERNEL;
     call->object->kernel = kernel;
+    call->object->made_from = program;
+    program->kernels++;
     call->object->argument_count = arguments;
     call->object->arguments = g_new0(VgpuObjectArgument, arguments);
     return VGPU_RESULT_OK;

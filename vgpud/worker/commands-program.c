@@ -50,10 +50,10 @@ enum vgpu_result vgpu_command_program_build(VgpuCommandCall *call)
 
     if (program == NULL)
         return VGPU_RESULT_BAD_HANDLE;
-    g_autofree char *options = vgpu_command_take_text(call, arg[0], arg[1], &result);
-    if (options == NULL)
-        return result;
-    return vgpu_command_class(call)->program_build(program, options, &call->outcome->error);
+    char *options = vgpu_command_take_text(call, arg[0], arg[1], &result);
+    if (options != NULL)
+        call->outcome->build = vgpu_build_new(vgpu_command_class(call), program, options);
+    return result;
 }
 
 enum vgpu_result vgpu_command_program_log(VgpuCommandCall *call)

@@ -16,7 +16,7 @@ enum {
     DEVICE = 1 << 8,   /* needs one */
     GIVES = 1 << 9,    /* gives the device something to do: one place of the window */
     WAITS = 1 << 10,   /* begins when the window is empty; its time is taken */
-    BUILDS = 1 << 11,  /* runs a compiler; its time is taken */
+    BUILDS = 1 << 11,  /* gives a compiler something to do */
     FREE = 1 << 12,    /* is not charged to the rate: a limit never keeps one from giving back */
     MEASURED = 1 << 13 /* its time on the device counts */
 };
@@ -224,7 +224,7 @@ static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
     if (!vgpu_quota_charge(quota, costs.all))
         return VGPU_RESULT_QUOTA;
 
-    const gboolean timed = (kind->flags & (WAITS | BUILDS)) != 0 && (kind->flags & DEVICE) != 0;
+    const gboolean timed = (kind->flags & WAITS) != 0 && (kind->flags & DEVICE) != 0;
     const guint64 start_ns = timed ? vgpu_deadline_now() : 0;
     enum vgpu_result result = kind->run(call);
     if (timed)

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "build.h"
 #include "gate.h"
 #include "owner.h"
 #include "queue.h"
@@ -19,13 +20,15 @@ typedef struct {
     guint64 bytes_in;   /* taken from the arena */
     guint64 bytes_out;  /* put into it */
     GError *error;      /* for the log, where there is more to say; freed by the caller */
+    VgpuBuild *build;   /* NULL, or what is to be started: the command ends with it, and its
+                           program stays until then; freed by the caller */
 } VgpuCommandOutcome;
 
 typedef enum {
     VGPU_COMMAND_AT_ONCE, /* never waits for the device */
     VGPU_COMMAND_QUICK,   /* should not wait, but a driver may hang: a request's deadline */
     VGPU_COMMAND_SLOW,    /* waits for the device: the same */
-    VGPU_COMMAND_BUILD,   /* waits for a compiler, whose deadline is longer */
+    VGPU_COMMAND_BUILD,   /* begins a build, which has a deadline of its own, see VgpuBuild */
 } VgpuCommandPatience;
 
 /* How long carrying it out may take. */
@@ -46,7 +49,8 @@ gboolean vgpu_command_must_wait(const VgpuOwner *owner, VgpuGate *gate,
 /*
  * vgpu_command_run:
  * Checks @command, charges for it, and carries it out; vgpu_command_must_wait() is FALSE for it.
- * @queue is where its arena is. Returns its status, and fills @outcome.
+ * @queue is where its arena is. Returns its status, and fills @outcome. With @outcome->build the
+ * status is not known before that has ended.
  */
 enum vgpu_result vgpu_command_run(VgpuOwner *owner, VgpuGate *gate, const VgpuQueue *queue,
                                   const struct vgpu_command *command, VgpuCommandOutcome *outcome);

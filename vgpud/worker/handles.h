@@ -24,7 +24,8 @@ typedef struct {
     guint64 local;  /* bytes of local memory */
 } VgpuObjectArgument;
 
-typedef struct {
+typedef struct VgpuObject VgpuObject;
+struct VgpuObject {
     VgpuObjectKind kind;
     VgpuCharge charge; /* to be uncharged when it has been freed */
     union {
@@ -34,9 +35,12 @@ typedef struct {
         VgpuBackendBuffer *buffer;
     };
     guint64 length;                /* of a buffer, bytes */
+    VgpuObject *made_from;         /* of a kernel; keeps it, see vgpu_owner_drop() */
+    guint kernels;                 /* of a program: that there are of it */
+    gboolean dropped;              /* of a program: its handle is gone */
     guint argument_count;          /* of a kernel */
     VgpuObjectArgument *arguments; /* of a kernel; owned */
-} VgpuObject;
+};
 
 typedef struct VgpuHandles VgpuHandles;
 

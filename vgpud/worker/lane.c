@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lane.h"
 
+#include <string.h>
+
 void vgpu_lane_init(VgpuLane *lane, VgpuService *service, guint number, void *slot, gsize size,
                     int wake)
 {
@@ -18,7 +20,7 @@ void vgpu_lane_clear(VgpuLane *lane)
 
 gboolean vgpu_lane_is_blocked(const VgpuLane *lane)
 {
-    return lane->waits || lane->leaving != VGPU_QUEUE_NEXT_NOTHING;
+    return lane->waits || lane->build != NULL || lane->leaving != VGPU_QUEUE_NEXT_NOTHING;
 }
 
 guint64 vgpu_lane_until(const VgpuLane *lane)
@@ -31,11 +33,18 @@ gboolean vgpu_lane_is_owned(const VgpuLane *lane)
     return lane->queue.serving;
 }
 
+gboolean vgpu_lane_has_built(const VgpuLane *lane)
+{
+    return lane->build != NULL && vgpu_build_is_done(lane->build);
+}
+
 guint64 vgpu_lane_due(const VgpuLane *lane)
 {
-    return lane->owner != NULL && lane->owner->count > 0
-               ? lane->owner->oldest_ns + lane->service->timeout_ns
-               : G_MAXUINT64;
+    const guint64 device_ns = lane->owner != NULL && lane->owner->count > 0
+                                  ? lane->owner->oldest_ns + lane->service->timeout_ns
+                                  : G_MAXUINT64;
+
+    return lane->build != NULL ? MIN(device_ns, lane->build_due_ns) : device_ns;
 }
 
 /* In either thread; the main one is in the backend, or here. */
@@ -47,34 +56,39 @@ static void tell_timeout(VgpuLane *lane)
 
 void vgpu_lane_give_up(VgpuLane *lane)
 {
-    const guint32 tag = lane->owner->window[lane->owner->oldest].tag;
-    g_autofree char *what = g_strdup_printf("what a queue's command %u has begun", tag);
-
-    tell_timeout(lane);
-    vgpu_service_give_up(lane->service, what, lane->service->timeout_ns);
-}
-
-/* In the deadline's thread, while the main thread is stuck in the backend. */
-static void expired(gpointer data)
-{
-    VgpuLane *lane = data;
-    const gboolean builds = vgpu_command_patience(&lane->command) == VGPU_COMMAND_BUILD;
-    g_autofree char *what =
-        g_strdup_printf("a queue's command %u (0x%04x)", lane->command.tag, lane->command.opcode);
+    const gboolean builds = lane->build != NULL && vgpu_lane_due(lane) == lane->build_due_ns;
+    const guint32 tag = builds ? lane->command.tag : lane->owner->window[lane->owner->oldest].tag;
+    g_autofree char *what = g_strdup_printf("%s a queue's command %u has begun",
+                                            builds ? "the build that" : "what", tag);
 
     tell_timeout(lane);
     vgpu_service_give_up(lane->service, what,
                          builds ? lane->service->build_ns : lane->service->timeout_ns);
 }
 
-/* From here to vgpu_deadline_disarm() the driver may take as long as @patience says. */
-static void arm(VgpuLane *lane, VgpuCommandPatience patience)
+/* Drivers have one compiler, which a kernel's first launch may wait for, too. */
+static guint64 patience_ns(const VgpuService *service)
+{
+    return service->builds > 0 ? MAX(service->build_ns, service->timeout_ns) : service->timeout_ns;
+}
+
+/* In the deadline's thread, while the main thread is stuck in the backend. */
+static void expired(gpointer data)
+{
+    VgpuLane *lane = data;
+    g_autofree char *what =
+        g_strdup_printf("a queue's command %u (0x%04x)", lane->command.tag, lane->command.opcode);
+
+    tell_timeout(lane);
+    vgpu_service_give_up(lane->service, what, patience_ns(lane->service));
+}
+
+/* From here to vgpu_deadline_disarm() the driver may take as long as patience_ns() says. */
+static void arm(VgpuLane *lane)
 {
     const VgpuService *service = lane->service;
-    const guint64 limit_ns =
-        patience == VGPU_COMMAND_BUILD ? service->build_ns : service->timeout_ns;
 
-    vgpu_deadline_arm(service->deadline, vgpu_deadline_now() + limit_ns, expired, lane);
+    vgpu_deadline_arm(service->deadline, vgpu_deadline_now() + patience_ns(service), expired, lane);
 }
 
 static gboolean collect(VgpuLane *lane)
@@ -120,7 +134,7 @@ static gboolean leave(VgpuLane *lane)
     if (lane->owner != NULL && lane->owner->count > 0)
         return FALSE;
     if (lane->owner != NULL) {
-        arm(lane, VGPU_COMMAND_QUICK);
+        arm(lane);
         g_clear_pointer(&lane->owner, vgpu_owner_free);
         vgpu_deadline_disarm(lane->service->deadline);
     }
@@ -148,6 +162,46 @@ static gboolean fetch(VgpuLane *lane, gboolean *worked)
     return FALSE;
 }
 
+/* The command has ended. */
+static void complete(VgpuLane *lane, enum vgpu_result status, VgpuCommandOutcome *outcome)
+{
+    VgpuService *service = lane->service;
+
+    if (outcome->error != NULL)
+        vgpu_tally_add(&service->tally, VGPU_ERROR_EXECUTION_FAILED, lane->command.tag,
+                       outcome->error->message);
+    vgpu_service_account(service, status, sizeof(lane->command) + outcome->bytes_in,
+                         outcome->bytes_out, outcome->elapsed_ns);
+    vgpu_queue_complete(&lane->queue, &lane->command, status, outcome->result, outcome->elapsed_ns);
+    g_clear_error(&outcome->error);
+}
+
+/* Ends the command whose build has ended; FALSE: it has not. */
+static gboolean end_build(VgpuLane *lane)
+{
+    if (!vgpu_lane_has_built(lane))
+        return FALSE;
+    g_autoptr(VgpuBuild) build = g_steal_pointer(&lane->build);
+    VgpuCommandOutcome outcome = {.elapsed_ns = build->elapsed_ns,
+                                  .bytes_in = strlen(build->options),
+                                  .error = g_steal_pointer(&build->error)};
+
+    lane->service->builds--;
+    complete(lane, build->result, &outcome);
+    return TRUE;
+}
+
+static void begin_build(VgpuLane *lane, VgpuBuild *build)
+{
+    VgpuService *service = lane->service;
+
+    lane->build = build;
+    lane->build_due_ns = vgpu_deadline_now() + service->build_ns;
+    service->builds++;
+    vgpu_build_start(build, service->build_wake);
+    end_build(lane);
+}
+
 static void carry_out(VgpuLane *lane)
 {
     VgpuService *service = lane->service;
@@ -159,18 +213,15 @@ static void carry_out(VgpuLane *lane)
     if (patience >= VGPU_COMMAND_SLOW)
         vgpu_queue_flush(&lane->queue);
     if (watched)
-        arm(lane, patience);
+        arm(lane);
     enum vgpu_result status =
         vgpu_command_run(lane->owner, &service->gate, &lane->queue, &lane->command, &outcome);
     if (watched)
         vgpu_deadline_disarm(service->deadline);
-    if (outcome.error != NULL)
-        vgpu_tally_add(&service->tally, VGPU_ERROR_EXECUTION_FAILED, lane->command.tag,
-                       outcome.error->message);
-    vgpu_service_account(service, status, sizeof(lane->command) + outcome.bytes_in,
-                         outcome.bytes_out, outcome.elapsed_ns);
-    vgpu_queue_complete(&lane->queue, &lane->command, status, outcome.result, outcome.elapsed_ns);
-    g_clear_error(&outcome.error);
+    if (outcome.build != NULL)
+        begin_build(lane, outcome.build);
+    else
+        complete(lane, status, &outcome);
 }
 
 /* TRUE when the fetched command cannot begin yet. */
@@ -178,6 +229,9 @@ static gboolean must_wait(VgpuLane *lane)
 {
     VgpuGate *gate = &lane->service->gate;
 
+    lane->until_ns = G_MAXUINT64;
+    if (lane->service->builds > 0 && vgpu_command_patience(&lane->command) == VGPU_COMMAND_BUILD)
+        return TRUE;
     /* An error only when there is really no room. */
     if (gate->strict &&
         !vgpu_quota_fits(&gate->quota, (VgpuCharge){.amount[VGPU_QUOTA_OUTSTANDING] = 1}))
@@ -229,7 +283,7 @@ static void flush_device(VgpuLane *lane)
 
     if (lane->owner == NULL || lane->owner->count == 0)
         return;
-    arm(lane, VGPU_COMMAND_QUICK);
+    arm(lane);
     service->backend->class->queue_flush(lane->owner->queue, NULL);
     vgpu_deadline_disarm(service->deadline);
 }
@@ -238,6 +292,9 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
 {
     gboolean worked = collect(lane);
 
+    worked |= end_build(lane);
+    if (lane->build != NULL)
+        return worked;
     if (lane->leaving != VGPU_QUEUE_NEXT_NOTHING && !leave(lane))
         return worked;
     /* Nobody is there any more to whom it would matter. */
@@ -252,6 +309,8 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
             break;
         carry_out(lane);
         worked = TRUE;
+        if (lane->build != NULL)
+            break;
     }
     if (!worked)
         return FALSE;

@@ -25,7 +25,9 @@ typedef struct {
     gboolean wants_turn; /* it @waits for our turn on the device */
     guint64 until_ns;    /* of the waiting one: when to try again, G_MAXUINT64: not by the clock */
     guint64 since_ns;    /* since when it waits for others than its own VM's work; 0: it did not */
-    guint64 charged;     /* bytes of shared memory, for as long as somebody has the queue open */
+    VgpuBuild *build;    /* what @command has begun; NULL: none */
+    guint64 build_due_ns;
+    guint64 charged;       /* bytes of shared memory, for as long as somebody has the queue open */
     VgpuQueueNext leaving; /* SESSION, BROKEN: the owner's window has to empty first; else NOTHING
                             */
 } VgpuLane;
@@ -54,8 +56,11 @@ gboolean vgpu_lane_is_blocked(const VgpuLane *lane);
 /* TRUE when somebody owns the queue. */
 gboolean vgpu_lane_is_owned(const VgpuLane *lane);
 
-/* When the oldest work on the device must have ended, vgpu_deadline_now(); G_MAXUINT64: none runs.
- */
+/* TRUE when its build has ended: vgpu_lane_serve() has something to do. */
+gboolean vgpu_lane_has_built(const VgpuLane *lane);
+
+/* When the oldest work on the device, and the build, must have ended, vgpu_deadline_now();
+ * G_MAXUINT64: none runs. */
 guint64 vgpu_lane_due(const VgpuLane *lane);
 
 /* The time that vgpu_lane_due() said has come: tells the guest, and ends the process. */

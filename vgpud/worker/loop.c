@@ -79,6 +79,7 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
         .spin = vgpu_spin_new(machine, alone ? 0 : SPIN_NS),
         .device_spin = vgpu_spin_new(machine, alone ? 0 : DEVICE_NS),
     };
+    service->build_wake = loop->device;
     for (guint i = 0; i < count; i++)
         vgpu_lane_init(&loop->lanes[i], service, i, (guint8 *)memory + i * slot, slot,
                        doorbells + 2 * (int)i + 1);
@@ -88,16 +89,21 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
     return FALSE;
 }
 
+gboolean vgpu_loop_is_busy(const VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        if (vgpu_lane_due(&loop->lanes[i]) != G_MAXUINT64)
+            return TRUE;
+    return FALSE;
+}
+
 void vgpu_loop_clear(VgpuLoop *loop)
 {
-    gboolean runs = FALSE;
+    const gboolean runs = vgpu_loop_is_busy(loop);
 
-    for (guint i = 0; i < loop->count; i++) {
+    for (guint i = 0; i < loop->count; i++)
         if (vgpu_lane_due(&loop->lanes[i]) == G_MAXUINT64)
             vgpu_lane_clear(&loop->lanes[i]);
-        else
-            runs = TRUE;
-    }
     /* The device may still write the eventfd, and what runs has its buffers. */
     if (!runs) {
         g_free(loop->lanes);
@@ -158,6 +164,8 @@ static bool is_ready(void *data)
     for (guint i = 0; i < loop->count; i++) {
         VgpuLane *lane = &loop->lanes[i];
 
+        if (vgpu_lane_has_built(lane))
+            return true;
         if (vgpu_lane_is_blocked(lane))
             blocked = TRUE;
         else if (vgpu_queue_ready(&lane->queue))

@@ -43,5 +43,8 @@ gboolean vgpu_loop_init(VgpuLoop *loop, VgpuService *service, void *memory, gsiz
  */
 VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop);
 
+/* Whether something of a guest's still runs in other threads, so that nothing may be freed. */
+gboolean vgpu_loop_is_busy(const VgpuLoop *loop);
+
 /* Frees all, also what owners have, unless something still runs: that is left to the kernel. */
 void vgpu_loop_clear(VgpuLoop *loop);

@@ -207,9 +207,10 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
     /*
      * A sandboxed worker leaves at once, without closing the device and without exit handlers: the
      * kernel takes everything back, while GPU drivers are known to hang there; and LeakSanitizer's
-     * handler traces the process, which the sandbox forbids.
+     * handler traces the process, which the sandbox forbids. Nor is anything closed under what
+     * runs.
      */
-    if (!options->no_sandbox)
+    if (!options->no_sandbox || vgpu_loop_is_busy(&loop))
         _exit(result);
     vgpu_loop_clear(&loop);
     return result;

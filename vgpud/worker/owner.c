@@ -16,7 +16,12 @@ VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota)
 static void free_object(VgpuOwner *owner, VgpuObject *object)
 {
     const VgpuBackendClass *class = owner->backend->class;
+    VgpuObject *program = object->kind == VGPU_OBJECT_KERNEL ? object->made_from : NULL;
 
+    if (object->kind == VGPU_OBJECT_PROGRAM && object->kernels > 0) {
+        object->dropped = TRUE;
+        return;
+    }
     switch (object->kind) {
     case VGPU_OBJECT_EVENT:
         class->event_unref(object->event);
@@ -36,6 +41,8 @@ static void free_object(VgpuOwner *owner, VgpuObject *object)
     vgpu_quota_uncharge(owner->quota, object->charge);
     g_free(object->arguments);
     g_free(object);
+    if (program != NULL && --program->kernels == 0 && program->dropped)
+        free_object(owner, program);
 }
 
 void vgpu_owner_free(VgpuOwner *owner)

@@ -48,7 +48,11 @@ VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota);
 void vgpu_owner_free(VgpuOwner *owner);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuOwner, vgpu_owner_free)
 
-/* Frees @object, at once or when nothing runs any more that it may have a part in. */
+/*
+ * vgpu_owner_drop:
+ * Frees @object, at once or when nothing runs any more that it may have a part in. A program of
+ * which there are kernels stays with them, as drivers have it: what it holds is charged until then.
+ */
 void vgpu_owner_drop(VgpuOwner *owner, VgpuObject *object);
 
 /*

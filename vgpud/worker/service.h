@@ -35,7 +35,9 @@ typedef struct {
     VgpuDeadline *deadline; /* borrowed */
     guint64 timeout_ns;     /* from a request's begin on the device to its answer */
     guint window;           /* jobs that the device may have at once, of all queues */
-    guint64 build_ns;       /* the same, of a command that builds a program */
+    guint64 build_ns;       /* for a program's build */
+    int build_wake;         /* eventfd that a build's end is told by; -1: builds have no thread */
+    guint builds;           /* that run: at most one, so that a VM has one compiler at a time */
     VgpuGate gate;
     VgpuTurn turn;
     VgpuTrace trace;

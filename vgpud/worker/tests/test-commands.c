@@ -39,6 +39,11 @@ static enum vgpu_result run_command(Fixture *f, struct vgpu_command command)
     assert_false(vgpu_command_must_wait(f->owner, &f->gate, &command, &until_ns));
     enum vgpu_result result =
         vgpu_command_run(f->owner, &f->gate, &f->queue, &command, &f->outcome);
+    if (f->outcome.build != NULL) {
+        vgpu_build_start(f->outcome.build, -1);
+        result = f->outcome.build->result;
+        g_clear_pointer(&f->outcome.build, vgpu_build_free);
+    }
     g_clear_error(&f->outcome.error);
     return result;
 }
@@ -320,6 +325,13 @@ static void test_programs(void **state)
     OK(VGPU_CMD_KERNEL_CREATE, H(KERNEL), H(PROGRAM), 0, 6);
     OK(VGPU_CMD_RELEASE, H(PROGRAM)); /* its kernel stays */
     assert_int_equal(LAUNCH(H(KERNEL), 1, {0}, {1}), VGPU_RESULT_OK);
+    /* So does what the driver has of it, and who holds that. */
+    assert_int_equal(f->gate.quota.used[VGPU_QUOTA_PROGRAMS], 8);
+    FAILS(BAD_HANDLE, VGPU_CMD_PROGRAM_LOG, H(PROGRAM), 0, 0);
+    OK(VGPU_CMD_RELEASE, H(KERNEL));
+    vgpu_owner_collect(f->owner);
+    assert_int_equal(f->gate.quota.used[VGPU_QUOTA_PROGRAMS], 0);
+    assert_int_equal(f->gate.quota.used[VGPU_QUOTA_HANDLES], 0);
 }
 
 static void test_arguments(void **state)
