@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(scmp_filter_ctx, seccomp_release, NULL)
@@ -105,6 +106,7 @@ static int deny_arguments(scmp_filter_ctx filter)
     static const unsigned long namespaces[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,
                                                CLONE_NEWIPC, CLONE_NEWUSER,   CLONE_NEWPID,
                                                CLONE_NEWNET};
+    static const unsigned long typing[] = {TIOCSTI, TIOCLINUX};
     int result = 0;
 
     for (gsize i = 0; result == 0 && i < G_N_ELEMENTS(namespaces); i++)
@@ -116,10 +118,18 @@ static int deny_arguments(scmp_filter_ctx filter)
     if (result == 0)
         result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
                                   SCMP_A0(SCMP_CMP_NE, AF_UNIX));
-    /* Typing into the terminal that it was started from. */
+    /* It would load any family's module before it finds that it cannot make pairs. */
     if (result == 0)
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1,
+                                  SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    /* Typing into the terminal that it was started from. */
+    for (gsize i = 0; result == 0 && i < G_N_ELEMENTS(typing); i++)
         result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-                                  SCMP_A1(SCMP_CMP_MASKED_EQ, G_MAXUINT32, TIOCSTI));
+                                  SCMP_A1(SCMP_CMP_MASKED_EQ, G_MAXUINT32, typing[i]));
+    /* It dies with vgpud. */
+    if (result == 0)
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1,
+                                  SCMP_A0(SCMP_CMP_MASKED_EQ, G_MAXUINT32, PR_SET_PDEATHSIG));
     return result;
 }
 

@@ -45,7 +45,28 @@ static gboolean cover(const char *path, const char *options, GError **error)
 
 /* What no driver needs and others keep secrets or sockets in. */
 static const char *const hidden[] = {
-    "/etc", "/home", "/root", "/run", "/var", "/boot", "/mnt", "/media", "/srv",
+    "/etc",
+    "/home",
+    "/root",
+    "/run",
+    "/var",
+    "/boot",
+    "/mnt",
+    "/media",
+    "/srv",
+    /* What other VMs there are, and the kernel's insides. */
+    "/sys/fs/cgroup",
+    "/sys/fs/bpf",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+};
+
+/* Nodes that every user may open on some hosts, and that lead deep into the kernel. */
+static const char *const hidden_nodes[] = {
+    "/dev/autofs",       "/dev/cuse",      "/dev/fuse",        "/dev/kmsg",  "/dev/kvm",
+    "/dev/loop-control", "/dev/net/tun",   "/dev/ptmx",        "/dev/uhid",  "/dev/uinput",
+    "/dev/userfaultfd",  "/dev/vhost-net", "/dev/vhost-vsock", "/dev/vsock",
 };
 
 /* What stays in sight all the same, where it is there: how drivers and libraries are found. */
@@ -57,8 +78,20 @@ static const char *const kept[] = {
 /* Where some drivers put files; each worker has its own, which go with it. */
 static const char *const scratch[] = {"/tmp", "/dev/shm"};
 
+/* Where there is such a node, there is one without anything behind it. */
+static gboolean cover_node(const char *path, GError **error)
+{
+    g_autofree char *what = g_strdup_printf("hiding %s", path);
+
+    return !g_file_test(path, G_FILE_TEST_EXISTS) ||
+           vgpu_sandbox_step(mount("/dev/null", path, NULL, MS_BIND, NULL), what, error);
+}
+
 static gboolean cover_all(GError **error)
 {
+    for (gsize i = 0; i < G_N_ELEMENTS(hidden_nodes); i++)
+        if (!cover_node(hidden_nodes[i], error))
+            return FALSE;
     for (gsize i = 0; i < G_N_ELEMENTS(hidden); i++)
         if (!cover(hidden[i], "size=1m,mode=755", error))
             return FALSE;
