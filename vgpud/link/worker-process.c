@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "worker-cgroup.h"
+#include "worker-sweep.h"
 
 /* Where the worker finds what it was given. */
 #define CHANNEL_FD 3
@@ -25,6 +26,7 @@
 struct VgpuWorkerProcess {
     GSubprocess *process;
     pid_t pid;             /* 0: reaped */
+    uid_t uid;             /* its own */
     VgpuTenant *tenant;    /* NULL: its device is nobody else's */
     char *fenced;          /* why it was; NULL: it was not */
     VgpuWorkerEnded ended; /* NULL: forgotten */
@@ -131,6 +133,13 @@ static char *describe_end(GSubprocess *process)
     return g_strdup_printf("exit status %d", g_subprocess_get_exit_status(process));
 }
 
+/* With all that it has forked. Its VM has no other worker before this. */
+static void kill_all(VgpuWorkerProcess *self)
+{
+    g_subprocess_force_exit(self->process);
+    vgpu_worker_sweep(self->uid);
+}
+
 /* Its device waits for it, or for its end. */
 static void on_fence(gpointer data)
 {
@@ -139,7 +148,7 @@ static void on_fence(gpointer data)
     if (self->pid == 0)
         return;
     self->fenced = g_strdup("killed: it did not give its device back in time");
-    g_subprocess_force_exit(self->process);
+    kill_all(self);
 }
 
 static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
@@ -148,6 +157,9 @@ static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
     VgpuWorkerProcess *self = data;
 
     g_subprocess_wait_finish(process, result, NULL); /* fails only when cancelled */
+    /* One that is forgotten has been killed with its like, and there may be a new one. */
+    if (self->ended != NULL)
+        vgpu_worker_sweep(self->uid);
     const gboolean too_large = vgpu_worker_cgroup_remove(self->pid);
     self->pid = 0;
     /* Now it does nothing on the device any more. */
@@ -282,12 +294,14 @@ static gboolean start(VgpuWorkerProcess *self, const VgpuSession *session,
                       const VgpuSettings *settings, const VgpuShare *share, int channel,
                       GError **error)
 {
-    const uid_t uid = settings->worker_uid_base + session->vm_id;
+    const uid_t uid = self->uid = settings->worker_uid_base + session->vm_id;
     g_autofree char *cache_dir = make_cache_dir(session, settings, uid, error);
     Extras extras = {.tenant = self->tenant};
 
     if (cache_dir == NULL)
         return FALSE;
+    /* What outlived a former vgpud. */
+    vgpu_worker_sweep(uid);
     g_autofree char *trace = open_trace(session, settings, &extras.trace);
     g_auto(GStrv) arguments = make_arguments(session, settings, share, &extras, cache_dir, uid);
     self->process = spawn(session, share, &extras, arguments, channel, error);
@@ -352,7 +366,7 @@ void vgpu_worker_process_free(VgpuWorkerProcess *self)
 {
     self->ended = NULL;
     if (self->pid != 0) {
-        g_subprocess_force_exit(self->process); /* on_process_end() goes on */
+        kill_all(self); /* on_process_end() goes on */
         return;
     }
     g_clear_pointer(&self->tenant, vgpu_tenant_free);

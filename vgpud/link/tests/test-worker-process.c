@@ -11,9 +11,12 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker-process.h"
@@ -239,14 +242,38 @@ static void test_trace(void **state)
     assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
 }
 
+/* What a former worker of this VM has forked is gone before the next one begins. */
+static void test_nothing_is_left(void **state)
+{
+    Fixture *fixture = *state;
+    const uid_t uid = fixture->settings->worker_uid_base + fixture->session->vm_id;
+    int ends[2], status;
+    char byte;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        if (syscall(SYS_setresuid, uid, uid, uid) == 0 && write(ends[1], "", 1) == 1)
+            for (;;)
+                pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    run(fixture, NULL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_without_queues),
-        TEST(test_with_queues),
-        TEST(test_leaves_when_reaped),
-        TEST(test_trace),
+        TEST(test_without_queues), TEST(test_with_queues),     TEST(test_leaves_when_reaped),
+        TEST(test_trace),          TEST(test_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
