@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest that does anything to its queue, against the worker's side of it: real shared memory, the
- * ring's consumer, the gate, every command, on the null backend.
+ * A guest that does anything to its two queues, against the worker's side of them: real shared
+ * memory, the ring's consumer, the gate, every command, on the null backend, whose commands end
+ * when the input says so, or fail.
  *
  * The input is a list of acts: commands right but for one place, raw bytes in place of commands,
- * words of either page overwritten, sessions begun at any moment. Whatever it does, each turn of
- * the worker is bounded, limits hold, and when the guest has gone nothing of it is left.
+ * words of either page overwritten, sessions begun at any moment, the VM's limits changed. Whatever
+ * it does, each turn of the worker is bounded, it sleeps only when there is nothing to do, limits
+ * hold, and when the guest has gone nothing of it is left.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -15,26 +17,39 @@
 
 #include "lane.h"
 
-#define SLOT (VGPU_QUEUE_ARENA + VGPU_QUEUE_ARENA_MIN)
-#define LEAVE                                                                                      \
-    8 /* turns that a session's end may take; nothing runs behind the null backend's back */
+#define SLOT   (VGPU_QUEUE_ARENA + VGPU_QUEUE_ARENA_MIN)
+#define QUEUES 2
+#define LEAVE  8 /* turns that a session's end may take once the device has ended all */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 typedef struct {
     const uint8_t *bytes;
     size_t left;
+} Input;
+
+typedef struct {
+    Input *input;
     uint8_t *slot;
     VgpuRingProducer commands;
     uint32_t generation[4 * VGPU_OBJECT_KINDS]; /* of the last handle at each index */
 } Guest;
 
+/* What the device does with what it has been given. */
+static VgpuBackendProgress progress;
+
+static VgpuBackendProgress event_progress(VgpuBackendEvent *event)
+{
+    (void)event;
+    return progress;
+}
+
 static uint8_t take(Guest *guest)
 {
-    if (guest->left == 0)
+    if (guest->input->left == 0)
         return 0;
-    guest->left--;
-    return *guest->bytes++;
+    guest->input->left--;
+    return *guest->input->bytes++;
 }
 
 /* A number near the limits of something, or any. */
@@ -190,17 +205,64 @@ static void begin(Guest *guest, uint32_t session)
     atomic_store(VGPU_RING_GUEST_WORD(guest->slot, session), session);
 }
 
+/* A turn. The lane may sleep after it when it did nothing, so then there must be nothing to do. */
+static void serve(VgpuLane *lane, guint batch)
+{
+    if (vgpu_lane_serve(lane, batch))
+        return;
+    if (!vgpu_lane_is_blocked(lane) && vgpu_queue_ready(&lane->queue))
+        abort();
+    if (lane->owner != NULL && lane->owner->count > 0 && vgpu_owner_has_ended(lane->owner))
+        abort();
+    const bool may_sleep = vgpu_queue_park(&lane->queue);
+    if (!may_sleep && !vgpu_lane_is_blocked(lane))
+        abort();
+    vgpu_queue_unpark(&lane->queue);
+}
+
+/* Each limit as one of a few, or none; what the VM holds beyond a lower one stays its own. */
+static void change_limits(Guest *guest, VgpuService *service)
+{
+    VgpuLimits limits = {0};
+    const uint8_t which = take(guest);
+
+    limits.value[VGPU_LIMIT_RATE] = which & 1 ? 10000000 : 0;
+    limits.value[VGPU_LIMIT_BURST] = 1 + take(guest);
+    limits.value[VGPU_LIMIT_MEMORY] = which & 2 ? 1 : 0;
+    limits.value[VGPU_LIMIT_OUTSTANDING] = which & 4 ? 1 + take(guest) % 4 : 0;
+    limits.value[VGPU_LIMIT_HANDLES] = which & 8 ? take(guest) % 16 : 0;
+    limits.value[VGPU_LIMIT_SHARED_MEMORY] = which & 16 ? 1 : 0;
+    vgpu_page_set_limits(service->page, &limits, (which & 32) != 0);
+}
+
+/* Something that is not the guest's to do. */
+static void act_of_host(Guest *guest, VgpuService *service)
+{
+    const uint8_t what = take(guest);
+
+    if (what < 100)
+        progress = VGPU_BACKEND_RUNNING;
+    else if (what < 200)
+        progress = VGPU_BACKEND_ENDED;
+    else if (what < 220)
+        progress = VGPU_BACKEND_FAILED;
+    else
+        change_limits(guest, service);
+}
+
 static void act(Guest *guest, VgpuLane *lane)
 {
     const uint8_t what = take(guest);
 
-    if (what < 160)
+    if (what < 150)
         put_command(guest);
-    else if (what < 190)
-        vgpu_lane_serve(lane, 1 + what % 40);
-    else if (what < 205) /* takes all its completions */
+    else if (what < 180)
+        serve(lane, 1 + what % 40);
+    else if (what < 195) /* takes all its completions */
         atomic_store(VGPU_RING_GUEST_WORD(guest->slot, completion_head),
                      atomic_load(VGPU_RING_HOST_WORD(guest->slot, completion_tail)));
+    else if (what < 205)
+        act_of_host(guest, lane->service);
     else if (what < 225)
         guest->slot[VGPU_QUEUE_ARENA + take(guest)] = take(guest);
     else if (what < 235)
@@ -213,6 +275,7 @@ static void act(Guest *guest, VgpuLane *lane)
 
 static VgpuService *get_service(void)
 {
+    static VgpuBackendClass class;
     static VgpuService service;
     int page_fd;
 
@@ -225,47 +288,71 @@ static VgpuService *get_service(void)
                             .timeout_ns = 10 * G_GUINT64_CONSTANT(1000000000),
                             .window = 6, /* less than may be outstanding: both are met */
                             .build_ns = 10 * G_GUINT64_CONSTANT(1000000000),
+                            .build_wake = -1,
                             .trace = {.fd = -1}};
+    class = *service.backend->class;
+    class.event_progress = event_progress;
+    service.backend->class = &class;
     vgpu_turn_init(&service.turn, NULL, -1, &service.trace);
     return &service;
 }
 
-static uint8_t *get_slot(void)
+static uint8_t *get_memory(void)
 {
-    static uint8_t *slot;
+    static uint8_t *memory;
 
-    if (slot != NULL)
-        return slot;
+    if (memory != NULL)
+        return memory;
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, SLOT) < 0)
+    if (fd < 0 || ftruncate(fd, QUEUES * SLOT) < 0)
         abort();
-    slot = mmap(NULL, SLOT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return slot;
+    memory = mmap(NULL, QUEUES * SLOT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory;
+}
+
+/* The driver ends the session, whatever the program has done to it. */
+static void leave(Guest *guest, VgpuLane *lane)
+{
+    progress = VGPU_BACKEND_ENDED;
+    begin(guest, 0);
+    for (int i = 0; i < LEAVE && vgpu_lane_serve(lane, 1); i++)
+        continue;
+    if (atomic_load(VGPU_RING_HOST_WORD(guest->slot, session)) != lane->queue.session ||
+        lane->owner != NULL)
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     VgpuService *service = get_service();
-    Guest guest = {.bytes = bytes, .left = size, .slot = get_slot()};
-    VgpuLane lane;
+    Input input = {bytes, size};
+    Guest guests[QUEUES];
+    VgpuLane lanes[QUEUES];
 
-    memset(guest.slot, 0, SLOT);
-    memcpy(guest.slot + VGPU_QUEUE_ARENA, "kernel", 6);
+    progress = VGPU_BACKEND_ENDED;
+    vgpu_page_set_limits(service->page, &(VgpuLimits){0}, FALSE);
     vgpu_gate_init(&service->gate, service->page,
                    (VgpuCharge){{4u << 20, 64u << 10, 12, 8, VGPU_QUOTA_UNLIMITED}});
-    vgpu_lane_init(&lane, service, 0, guest.slot, SLOT, -1);
-    begin(&guest, 1);
-    vgpu_lane_serve(&lane, 1);
-    while (guest.left > 0)
-        act(&guest, &lane);
-    vgpu_lane_serve(&lane, VGPU_QUEUE_ENTRIES);
+    memset(get_memory(), 0, QUEUES * SLOT);
+    for (guint i = 0; i < QUEUES; i++) {
+        guests[i] = (Guest){.input = &input, .slot = get_memory() + i * SLOT};
+        memcpy(guests[i].slot + VGPU_QUEUE_ARENA, "kernel", 6);
+        vgpu_lane_init(&lanes[i], service, i, guests[i].slot, SLOT, -1);
+        begin(&guests[i], 1);
+        vgpu_lane_serve(&lanes[i], 1);
+    }
+    while (input.left > 0) {
+        /* Mostly the first one: it takes many acts to get far. */
+        const guint which = take(&guests[0]) < 200 ? 0 : 1;
 
-    /* The driver ends the session, whatever the program has done to it. */
-    begin(&guest, 0);
-    for (int i = 0; i < LEAVE && vgpu_lane_serve(&lane, 1); i++)
-        continue;
-    if (atomic_load(VGPU_RING_HOST_WORD(guest.slot, session)) != lane.queue.session ||
-        lane.owner != NULL || !vgpu_quota_is_empty(&service->gate.quota))
+        for (uint8_t acts = 1 + take(&guests[0]) % 32; acts > 0; acts--)
+            act(&guests[which], &lanes[which]);
+    }
+    for (guint i = 0; i < QUEUES; i++)
+        serve(&lanes[i], VGPU_QUEUE_ENTRIES);
+    for (guint i = 0; i < QUEUES; i++)
+        leave(&guests[i], &lanes[i]);
+    if (!vgpu_quota_is_empty(&service->gate.quota) || service->builds != 0)
         abort();
     return 0;
 }
