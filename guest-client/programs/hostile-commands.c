@@ -257,12 +257,11 @@ void hostile_programs(RawQueue *queue)
                                  .arg = {VGPU_PROGRAM_SOURCE, 1, UINT64_MAX}});
 }
 
-bool hostile_endless(RawQueue *queue)
+/* Launches the kernel "f" of @source once; its argument is a buffer of zeros. */
+static bool launch(RawQueue *queue, const char *source)
 {
-    static const char source[] =
-        "__kernel void f(__global volatile uint *x) { while (x[0] == 0) x[1]++; }";
     const uint64_t program = VGPU_HANDLE(2, 1), kernel = VGPU_HANDLE(3, 1);
-    int status = create_program(queue, program, VGPU_PROGRAM_SOURCE, source, sizeof(source) - 1);
+    int status = create_program(queue, program, VGPU_PROGRAM_SOURCE, source, strlen(source));
 
     if (status == VGPU_RESULT_OK)
         status = build(queue, program, "");
@@ -281,4 +280,24 @@ bool hostile_endless(RawQueue *queue)
     if (status != VGPU_RESULT_OK)
         tap_note("0x%02x", (unsigned)status);
     return status == VGPU_RESULT_OK;
+}
+
+bool hostile_forks(RawQueue *queue)
+{
+    /* By their numbers on x86_64: fork, pause. */
+    return launch(queue, "#define CALL(number) \\\n"
+                         "__asm__ volatile(\"syscall\" : \"=a\"(r) : \"a\"((long)number) \\\n"
+                         "                 : \"rcx\", \"r11\", \"memory\")\n"
+                         "__kernel void f(__global volatile uint *x) {\n"
+                         "    long r;\n"
+                         "    CALL(57);\n"
+                         "    while (r == 0 || x[1]) { CALL(34); r = 0; }\n"
+                         "    x[0] = (uint)r;\n"
+                         "}\n");
+}
+
+bool hostile_endless(RawQueue *queue)
+{
+    return launch(queue, "__kernel void f(__global volatile uint *x)"
+                         "{ while (x[0] == 0) x[1]++; }");
 }

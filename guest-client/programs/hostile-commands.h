@@ -21,6 +21,10 @@ void hostile_handles(RawQueue *queue, RawQueue *other);
 /* What does not compile, or is no program, or looks for the host's files. */
 void hostile_programs(RawQueue *queue);
 
+/* Launches a kernel that forks, where the device is the host's CPU: its children never end. False,
+ * with a note: it was refused. */
+bool hostile_forks(RawQueue *queue);
+
 /* Launches a kernel that never ends. False, with a note: it was refused. */
 bool hostile_endless(RawQueue *queue);
 

@@ -257,6 +257,19 @@ static void endless(void)
     raw_queue_close(&queue);
 }
 
+/* What is forked must not outlive its worker; whether it does is for the host to see. */
+static void forks(void)
+{
+    RawQueue queue;
+
+    must_open(&queue);
+    tap_ok(hostile_forks(&queue), "a kernel that forks is launched");
+    tap_equal((uint32_t)raw_queue_call(&queue, (struct vgpu_command){.opcode = VGPU_CMD_FINISH}),
+              VGPU_RESULT_OK, "and ends");
+    raw_queue_close(&queue);
+    endless();
+}
+
 static void commands(void)
 {
     RawQueue queue, other;
@@ -324,8 +337,9 @@ static const struct {
     {"indices", indices, 40, false, true},     {"commands", commands, 1, false, true},
     {"rewritten", rewritten, 12, false, true}, {"scribbled", scribbled, 60, false, true},
     {"storm", storm, 100000, false, true},     {"undrained", undrained, 1000, false, false},
-    {"endless", endless, 1, false, true},      {"root", as_root, 5000, true, true},
-    {"prove", NULL, 0, false, true},           {"witness", witness, 0, false, false},
+    {"endless", endless, 1, false, true},      {"forks", forks, 1, false, true},
+    {"root", as_root, 5000, true, true},       {"prove", NULL, 0, false, true},
+    {"witness", witness, 0, false, false},
 };
 
 /* There is no udev in the test guest. */

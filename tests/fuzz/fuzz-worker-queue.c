@@ -164,8 +164,12 @@ static void put_command(Guest *guest)
 
     if (command.opcode == VGPU_CMD_LAUNCH) {
         command.launch.dimensions = 1 + take(guest) % 3;
-        for (int i = 0; i < 3; i++)
+        const bool chosen = take(guest) % 2;
+
+        for (int i = 0; i < 3; i++) {
             command.launch.global[i] = 1 + take(guest);
+            command.launch.local[i] = chosen ? 1 + take(guest) : 0;
+        }
     } else {
         for (size_t i = 0; i < strlen(shapes[shape].args); i++)
             command.arg[i] = fill_in(guest, shapes[shape].args[i]);
@@ -226,12 +230,12 @@ static void change_limits(Guest *guest, VgpuService *service)
     VgpuLimits limits = {0};
     const uint8_t which = take(guest);
 
-    limits.value[VGPU_LIMIT_RATE] = which & 1 ? 10000000 : 0;
-    limits.value[VGPU_LIMIT_BURST] = 1 + take(guest);
+    limits.value[VGPU_LIMIT_RATE] = which & 1 ? 1 : 0;
+    limits.value[VGPU_LIMIT_BURST] = 1 + take(guest) % 64;
     limits.value[VGPU_LIMIT_MEMORY] = which & 2 ? 1 : 0;
     limits.value[VGPU_LIMIT_OUTSTANDING] = which & 4 ? 1 + take(guest) % 4 : 0;
     limits.value[VGPU_LIMIT_HANDLES] = which & 8 ? take(guest) % 16 : 0;
-    limits.value[VGPU_LIMIT_SHARED_MEMORY] = which & 16 ? 1 : 0;
+    limits.value[VGPU_LIMIT_SHARED_MEMORY] = which & 16 ? 0 : 1; /* one queue, or both */
     vgpu_page_set_limits(service->page, &limits, (which & 32) != 0);
 }
 
@@ -330,9 +334,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     VgpuLane lanes[QUEUES];
 
     progress = VGPU_BACKEND_ENDED;
-    vgpu_page_set_limits(service->page, &(VgpuLimits){0}, FALSE);
-    vgpu_gate_init(&service->gate, service->page,
-                   (VgpuCharge){{4u << 20, 64u << 10, 12, 8, VGPU_QUOTA_UNLIMITED}});
+    vgpu_page_set_limits(service->page, &(VgpuLimits){{[VGPU_LIMIT_SHARED_MEMORY] = 1}}, FALSE);
+    vgpu_gate_init(&service->gate, service->page, (VgpuCharge){{4u << 20, 64u << 10, 12, 8, SLOT}});
     memset(get_memory(), 0, QUEUES * SLOT);
     for (guint i = 0; i < QUEUES; i++) {
         guests[i] = (Guest){.input = &input, .slot = get_memory() + i * SLOT};

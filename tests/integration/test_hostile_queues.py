@@ -22,6 +22,19 @@ def memory(pid):
     return int(re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE).group(1))
 
 
+def owner(pid):
+    """The user whose process it is; None: it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    return None if "State:\tZ" in status else int(re.search(r"Uid:\s+(\d+)", status).group(1))
+
+
+def processes(user):
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if owner(path.name) == user]
+
+
 def sleeps(pid):
     """Whether its main thread waits for events, and for nothing else."""
     return Path(f"/proc/{pid}/syscall").read_text().split()[0] in EPOLL_WAIT
@@ -112,6 +125,13 @@ class HostileQueues(host.HostTest):
         self.check("endless")
         self.assertNotEqual(self.worker(), worker)
         self.assertTrue(log.lines("has not ended within 4000 ms"))
+
+    def test_forks(self):
+        worker = self.worker()
+        user = owner(worker)
+        self.check("forks")
+        self.assertNotEqual(self.worker(), worker)
+        self.wait_for(lambda: processes(user) == [self.worker()])
 
     def test_never_drained(self):
         worker = self.worker()
