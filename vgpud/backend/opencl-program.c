@@ -82,7 +82,9 @@ enum vgpu_result vgpu_opencl_program_log(VgpuBackendProgram *program, guint8 **l
     if (status != CL_SUCCESS || size > MAX_TEXT)
         return vgpu_opencl_result(status, "clGetProgramBuildInfo", error);
 
-    g_autofree guint8 *text = g_malloc0(size + 1);
+    g_autofree guint8 *text = g_try_malloc0(size + 1);
+    if (text == NULL)
+        return VGPU_RESULT_OUT_OF_MEMORY;
     status =
         clGetProgramBuildInfo(program->program, device, CL_PROGRAM_BUILD_LOG, size, text, NULL);
     if (status != CL_SUCCESS)
@@ -106,7 +108,9 @@ enum vgpu_result vgpu_opencl_program_binary(VgpuBackendProgram *program, guint8 
     if (size == 0 || size > MAX_TEXT)
         return VGPU_RESULT_NO_KERNEL;
 
-    g_autofree guint8 *bytes = g_malloc0(size);
+    g_autofree guint8 *bytes = g_try_malloc0(size);
+    if (bytes == NULL)
+        return VGPU_RESULT_OUT_OF_MEMORY;
     unsigned char *place = bytes;
     status = clGetProgramInfo(program->program, CL_PROGRAM_BINARIES, sizeof(place), &place, NULL);
     if (status != CL_SUCCESS)

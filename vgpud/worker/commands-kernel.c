@@ -154,6 +154,24 @@ static enum vgpu_result check_arguments(const VgpuCommandCall *call, const VgpuO
                                                             : VGPU_RESULT_BAD_LAUNCH;
 }
 
+/*
+ * Whether there are more groups than a device ends with in any deadline. Drivers count them in 32
+ * bits: PoCL aborts where that wraps. Where it chooses their size, they are as large as can be.
+ */
+static gboolean are_too_many(const VgpuBackendLaunch *launch, const VgpuBackendInfo *info)
+{
+    const gboolean chosen = launch->local[0] != 0;
+    guint64 groups = 1;
+
+    for (guint i = 0; i < launch->dimensions; i++) {
+        const guint64 size = chosen ? launch->local[i] : 1;
+
+        if (!g_uint64_checked_mul(&groups, groups, (launch->global[i] + size - 1) / size))
+            return TRUE;
+    }
+    return groups / (chosen ? 1 : MAX(info->max_group, 1)) > G_MAXINT32;
+}
+
 static gboolean check_sizes(const VgpuBackendLaunch *launch, const VgpuBackendInfo *info)
 {
     const gboolean chosen = launch->local[0] != 0;
@@ -169,7 +187,7 @@ static gboolean check_sizes(const VgpuBackendLaunch *launch, const VgpuBackendIn
         if (launch->local[i] > info->max_item[i] || group > info->max_group)
             return FALSE;
     }
-    return TRUE;
+    return !are_too_many(launch, info);
 }
 
 enum vgpu_result vgpu_command_launch(VgpuCommandCall *call)

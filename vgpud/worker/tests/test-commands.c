@@ -375,7 +375,8 @@ static void test_launches(void **state)
     assert_int_equal(LAUNCH(H(KERNEL), 3, {1, 2, 3}, {8, 8, 8}, {2, 2, 2}), VGPU_RESULT_OK);
     /* What lies behind the dimensions is ignored. */
     assert_int_equal(LAUNCH(H(KERNEL), 1, {0, 9}, {8, 0}, {2, 0, group * 2}), VGPU_RESULT_OK);
-    assert_int_equal(LAUNCH(H(KERNEL), 2, {0}, {G_MAXUINT32, G_MAXUINT32}), VGPU_RESULT_OK);
+    assert_int_equal(LAUNCH(H(KERNEL), 1, {G_MAXUINT32}, {G_MAXUINT32}), VGPU_RESULT_OK);
+    assert_int_equal(LAUNCH(H(KERNEL), 1, {0}, {G_MAXINT32}, {1}), VGPU_RESULT_OK);
     assert_int_equal(LAUNCH(H(KERNEL), 1, {0}, {group}, {group}), VGPU_RESULT_OK);
     assert_int_equal(LAUNCH(H(KERNEL), 0, {0}, {8}), VGPU_RESULT_BAD_LAUNCH);
     assert_int_equal(LAUNCH(H(KERNEL), 4, {0}, {8, 8, 8}), VGPU_RESULT_BAD_LAUNCH);
@@ -386,6 +387,15 @@ static void test_launches(void **state)
     assert_int_equal(LAUNCH(H(KERNEL), 1, {0}, {2 * group}, {2 * group}), VGPU_RESULT_BAD_LAUNCH);
     assert_int_equal(LAUNCH(H(KERNEL), 2, {0}, {group, 2}, {group, 2}), VGPU_RESULT_BAD_LAUNCH);
     assert_int_equal(LAUNCH(H(KERNEL), 3, {0}, {1, 1, 1}, {0x80000000u, 0x80000000u, 0x80000000u}),
+                     VGPU_RESULT_BAD_LAUNCH);
+    /* More groups than anybody computes, also where their number wraps. */
+    assert_int_equal(LAUNCH(H(KERNEL), 1, {0}, {0x80000000u}, {1}), VGPU_RESULT_BAD_LAUNCH);
+    assert_int_equal(LAUNCH(H(KERNEL), 2, {0}, {65536, 65536}, {1, 2}), VGPU_RESULT_BAD_LAUNCH);
+    assert_int_equal(LAUNCH(H(KERNEL), 3, {0}, {65536, 65536, 65536}), VGPU_RESULT_BAD_LAUNCH);
+    for (guint i = 1; i <= 2; i++)
+        assert_int_equal(LAUNCH(H(KERNEL), 3, {0}, {1u << 31, 1u << 31, 4 * i}, {1, 1, 1}),
+                         VGPU_RESULT_BAD_LAUNCH);
+    assert_int_equal(LAUNCH(H(KERNEL), 3, {0}, {G_MAXUINT32, G_MAXUINT32, G_MAXUINT32}),
                      VGPU_RESULT_BAD_LAUNCH);
 }
 
