@@ -50,9 +50,12 @@ gboolean vgpu_places_drain(const VgpuPlaces *places, gint64 now_us)
 
         if (!must_leave(session->member) || session->vm_id > VGPU_VM_ID_MAX)
             continue;
-        if (vgpu_session_is_idle(session, now_us))
-            member = vgpu_pools_place(places->pools, session->pool, NULL);
-        if (member == NULL) {
+        /* Without a place it need not be looked at again before there is one. */
+        member = vgpu_pools_place(places->pools, session->pool, NULL);
+        if (member == NULL)
+            continue;
+        if (!vgpu_session_is_idle(session, now_us)) {
+            vgpu_member_leave(member);
             left = TRUE;
             continue;
         }

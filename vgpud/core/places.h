@@ -27,8 +27,9 @@ guint vgpu_places_fill(const VgpuPlaces *places);
 /*
  * vgpu_places_drain:
  * Moves the VMs on draining and removed members that are idle at @now_us (g_get_real_time()) to
- * other members of their pool, as far as there is room; the others stay and are served. Returns
- * whether there are any left, for which it is to be called again: about once in a second.
+ * other members of their pool, as far as there is room; the others stay and are served. To be
+ * called again when places or members change; and about once in a second for as long as it returns
+ * TRUE: then there are some that are only busy.
  */
 gboolean vgpu_places_drain(const VgpuPlaces *places, gint64 now_us);
 

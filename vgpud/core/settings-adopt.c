@@ -41,6 +41,7 @@ char *vgpu_settings_adopt(VgpuSettings *settings, VgpuSettings *next)
 {
     settings->request_timeout_ms = next->request_timeout_ms;
     settings->quarantine_s = next->quarantine_s;
+    settings->worker_memory_mib = next->worker_memory_mib;
     g_free(settings->pools_dir);
     settings->pools_dir = g_strdup(next->pools_dir);
     vgpu_pools_merge(settings->pools, next->pools);

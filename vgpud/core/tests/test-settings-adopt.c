@@ -28,7 +28,7 @@ static void test_pools_and_live_keys(void **state)
     (void)state;
     g_autoptr(VgpuSettings) settings = make("", 'A');
     g_autoptr(VgpuSettings) next =
-        make("request-timeout-ms=1234\nquarantine-s=5\npools-dir=/x/y", 'C');
+        make("request-timeout-ms=1234\nquarantine-s=5\nworker-memory-mib=99\npools-dir=/x/y", 'C');
     const VgpuPools *pools = settings->pools;
 
     assert_null(vgpu_settings_adopt(settings, next));
@@ -37,6 +37,7 @@ static void test_pools_and_live_keys(void **state)
     assert_non_null(vgpu_pools_get(pools, 'C'));
     assert_int_equal(settings->request_timeout_ms, 1234);
     assert_int_equal(settings->quarantine_s, 5);
+    assert_int_equal(settings->worker_memory_mib, 99);
     assert_string_equal(settings->pools_dir, "/x/y");
 }
 
