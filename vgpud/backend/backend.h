@@ -98,6 +98,11 @@ typedef struct {
     /* *sum = a + b modulo 2^32, computed on the device. */
     enum vgpu_error (*vector_add)(VgpuBackend *backend, guint32 a, guint32 b, guint32 *sum,
                                   GError **error);
+    /*
+     * To be asked when something has failed on the device: TRUE when all else will fail, too, until
+     * another process opens it. May make the device work, to see.
+     */
+    gboolean (*is_lost)(VgpuBackend *backend);
 
     enum vgpu_result (*queue_new)(VgpuBackend *backend, VgpuBackendQueue **queue, GError **error);
     void (*queue_free)(VgpuBackendQueue *queue);

@@ -6,14 +6,17 @@
  *   fail       the request fails on the device
  *   hang       the device never answers
  *   crash      the driver takes the process down (abort)
+ *   lost       the request fails, and so does all that follows: the device is lost to this process
  *   open-fail, open-hang   the same while the device is opened
  * and any of
  *   delay=TIME   wait first; TIME is a number and its unit, ms or s: 50ms, 2s
  *   after=N      the first N requests are spared; a request is one of protocol 1.0, or a command
  *                that writes, reads, copies or fills a buffer or launches a kernel
  *   every=N      of the requests behind these, each Nth is struck; 1 when not given
- * It must hold one of the five words or a delay. With an open- word the delay is at opening, and
- * requests are spared; so "after" and "every" mean nothing then and are refused.
+ *   gone=FILE    the device is gone while there is this file, in the worker's own folder: opening
+ *                it fails, and whoever has it open has lost it
+ * It must hold one of the six words, a delay or a file. With an open- word the delay is at opening,
+ * and requests are spared; so "after" and "every" mean nothing then and are refused.
  */
 #include "backend.h"
 
@@ -23,7 +26,7 @@
 
 #define MAX_DELAY_MS 3600000u /* an hour, VGPU_LINK_MAX_TIMEOUT_MS: no request lives longer */
 
-typedef enum { NO_ACTION, FAIL, HANG, CRASH } Action;
+typedef enum { NO_ACTION, FAIL, HANG, CRASH, LOSE } Action;
 
 typedef struct {
     Action action;
@@ -31,6 +34,7 @@ typedef struct {
     guint64 delay_ms;
     guint64 after;
     guint64 every; /* 0: not given */
+    char *gone;    /* NULL: not given */
 } Fault;
 
 typedef struct {
@@ -39,6 +43,7 @@ typedef struct {
     VgpuBackend *below;
     Fault fault;
     guint64 requests;
+    gboolean lost;
 } VgpuFaultBackend;
 
 struct VgpuBackendQueue {
@@ -51,8 +56,8 @@ static const struct {
     Action action;
     gboolean at_open;
 } actions[] = {
-    {"fail", FAIL, FALSE},     {"hang", HANG, FALSE},     {"crash", CRASH, FALSE},
-    {"open-fail", FAIL, TRUE}, {"open-hang", HANG, TRUE},
+    {"fail", FAIL, FALSE}, {"hang", HANG, FALSE},     {"crash", CRASH, FALSE},
+    {"lost", LOSE, FALSE}, {"open-fail", FAIL, TRUE}, {"open-hang", HANG, TRUE},
 };
 
 static gboolean parse_delay(const char *text, guint64 *delay_ms)
@@ -66,6 +71,16 @@ static gboolean parse_delay(const char *text, guint64 *delay_ms)
     if (!g_ascii_string_to_unsigned(number, 10, 0, MAX_DELAY_MS / unit, delay_ms, NULL))
         return FALSE;
     *delay_ms *= unit;
+    return TRUE;
+}
+
+/* The folder that a worker may write to is its HOME, sandbox.h. */
+static gboolean parse_file(const char *name, Fault *fault)
+{
+    if (name[0] == '\0' || fault->gone != NULL)
+        return FALSE;
+    fault->gone =
+        g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(g_get_home_dir(), name, NULL);
     return TRUE;
 }
 
@@ -89,6 +104,8 @@ static gboolean parse_word(const char *word, Fault *fault)
     if (g_str_has_prefix(word, "every="))
         return g_ascii_string_to_unsigned(word + strlen("every="), 10, 1, G_MAXUINT32,
                                           &fault->every, NULL);
+    if (g_str_has_prefix(word, "gone="))
+        return parse_file(word + strlen("gone="), fault);
     return FALSE;
 }
 
@@ -96,21 +113,20 @@ static gboolean parse(const char *spec, Fault *fault, GError **error)
 {
     g_auto(GStrv) words = g_strsplit(spec, ",", -1);
 
-    *fault = (Fault){0};
     for (gsize i = 0; words[i] != NULL; i++) {
         if (!parse_word(words[i], fault)) {
             g_set_error(
                 error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_SELECTOR,
                 "fault \"%s\": \"%s\" is not understood here; a fault is one of fail, hang, "
-                "crash, open-fail, open-hang, and delay=50ms, after=N, every=N",
+                "crash, lost, open-fail, open-hang, and delay=50ms, after=N, every=N, gone=FILE",
                 spec, words[i]);
             return FALSE;
         }
     }
-    if (fault->action == NO_ACTION && fault->delay_ms == 0) {
+    if (fault->action == NO_ACTION && fault->delay_ms == 0 && fault->gone == NULL) {
         g_set_error(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_SELECTOR,
-                    "fault \"%s\": nothing would happen; name one of fail, hang, crash, open-fail, "
-                    "open-hang, delay=50ms",
+                    "fault \"%s\": nothing would happen; name one of fail, hang, crash, lost, "
+                    "open-fail, open-hang, delay=50ms, gone=FILE",
                     spec);
         return FALSE;
     }
@@ -125,12 +141,24 @@ static gboolean parse(const char *spec, Fault *fault, GError **error)
     return TRUE;
 }
 
+static gboolean is_gone(const Fault *fault)
+{
+    return fault->gone != NULL && access(fault->gone, F_OK) == 0;
+}
+
+static enum vgpu_error lose(VgpuFaultBackend *backend, GError **error)
+{
+    backend->lost = TRUE;
+    g_set_error_literal(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_DEVICE,
+                        "fault backend: the device is lost");
+    return VGPU_ERROR_EXECUTION_FAILED;
+}
+
 static enum vgpu_error strike(const Fault *fault, GError **error)
 {
-    g_usleep(fault->delay_ms * 1000);
-
     switch (fault->action) {
     case NO_ACTION:
+    case LOSE: /* the caller's */
         return VGPU_ERROR_NONE;
     case FAIL:
         g_set_error_literal(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_DEVICE,
@@ -154,15 +182,31 @@ static gboolean is_struck(VgpuFaultBackend *backend)
            (number - fault->after) % MAX(1, fault->every) == 0;
 }
 
+/* One request, before it does what it is to do. */
+static enum vgpu_error pass(VgpuFaultBackend *backend, GError **error)
+{
+    const Fault *fault = &backend->fault;
+    const gboolean struck = is_struck(backend);
+
+    if (struck)
+        g_usleep(fault->delay_ms * 1000);
+    if (backend->lost || (struck && fault->action == LOSE) || is_gone(fault))
+        return lose(backend, error);
+    return struck ? strike(fault, error) : VGPU_ERROR_NONE;
+}
+
+static gboolean fault_is_lost(VgpuBackend *base)
+{
+    return ((VgpuFaultBackend *)base)->lost;
+}
+
 static enum vgpu_error fault_vector_add(VgpuBackend *base, guint32 a, guint32 b, guint32 *sum,
                                         GError **error)
 {
     VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
-    enum vgpu_error result = VGPU_ERROR_NONE;
+    enum vgpu_error result = pass(backend, error);
     guint64 elapsed_ns;
 
-    if (is_struck(backend))
-        result = strike(&backend->fault, error);
     if (result != VGPU_ERROR_NONE)
         return result;
     return vgpu_backend_vector_add(backend->below, a, b, sum, &elapsed_ns, error);
@@ -170,11 +214,8 @@ static enum vgpu_error fault_vector_add(VgpuBackend *base, guint32 a, guint32 b,
 
 static enum vgpu_result strike_command(VgpuBackendQueue *queue, GError **error)
 {
-    VgpuFaultBackend *backend = queue->backend;
-
-    if (is_struck(backend) && strike(&backend->fault, error) != VGPU_ERROR_NONE)
-        return VGPU_RESULT_EXECUTION_FAILED;
-    return VGPU_RESULT_OK;
+    return pass(queue->backend, error) == VGPU_ERROR_NONE ? VGPU_RESULT_OK
+                                                          : VGPU_RESULT_EXECUTION_FAILED;
 }
 
 static enum vgpu_result fault_queue_new(VgpuBackend *base, VgpuBackendQueue **queue, GError **error)
@@ -260,6 +301,7 @@ static void fault_close(VgpuBackend *base)
     VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
 
     vgpu_backend_close(backend->below);
+    g_free(backend->fault.gone);
     g_free(backend);
 }
 
@@ -271,6 +313,7 @@ static void set_class(VgpuFaultBackend *backend)
     backend->class.open = vgpu_fault_backend.open;
     backend->class.close = vgpu_fault_backend.close;
     backend->class.vector_add = vgpu_fault_backend.vector_add;
+    backend->class.is_lost = vgpu_fault_backend.is_lost;
     backend->class.queue_new = fault_queue_new;
     backend->class.queue_free = fault_queue_free;
     backend->class.buffer_write = fault_buffer_write;
@@ -281,14 +324,30 @@ static void set_class(VgpuFaultBackend *backend)
     backend->base.class = &backend->class;
 }
 
+static gboolean open_device(const char *device, Fault *fault, GError **error)
+{
+    if (!parse(device, fault, error))
+        return FALSE;
+    if (fault->at_open) {
+        g_usleep(fault->delay_ms * 1000);
+        if (strike(fault, error) != VGPU_ERROR_NONE)
+            return FALSE;
+    }
+    if (!is_gone(fault))
+        return TRUE;
+    g_set_error(error, VGPU_BACKEND_ERROR, VGPU_BACKEND_ERROR_DEVICE,
+                "fault backend: the device is gone: there is %s", fault->gone);
+    return FALSE;
+}
+
 static VgpuBackend *fault_open(const char *device, GError **error)
 {
-    Fault fault;
+    Fault fault = {0};
 
-    if (!parse(device, &fault, error))
+    if (!open_device(device, &fault, error)) {
+        g_free(fault.gone);
         return NULL;
-    if (fault.at_open && strike(&fault, error) != VGPU_ERROR_NONE)
-        return NULL;
+    }
 
     VgpuFaultBackend *backend = g_new0(VgpuFaultBackend, 1);
     backend->fault = fault;
@@ -306,4 +365,5 @@ const VgpuBackendClass vgpu_fault_backend = {
     .open = fault_open,
     .close = fault_close,
     .vector_add = fault_vector_add,
+    .is_lost = fault_is_lost,
 };

@@ -76,6 +76,12 @@ static enum vgpu_error null_vector_add(VgpuBackend *backend, guint32 a, guint32 
     return VGPU_ERROR_NONE;
 }
 
+static gboolean null_is_lost(VgpuBackend *backend)
+{
+    (void)backend;
+    return FALSE;
+}
+
 static void null_close(VgpuBackend *backend)
 {
     g_free(backend);
@@ -311,6 +317,7 @@ const VgpuBackendClass vgpu_null_backend = {
     .open = null_open,
     .close = null_close,
     .vector_add = null_vector_add,
+    .is_lost = null_is_lost,
     .queue_new = null_queue_new,
     .queue_free = null_queue_free,
     .queue_flush = null_queue_flush,

@@ -127,6 +127,16 @@ static gboolean try_out(VgpuBackend *backend, GError **error)
     return TRUE;
 }
 
+/*
+ * What a lost device or a dead context says is the driver's choice, and most say what may mean
+ * something smaller, too: CL_OUT_OF_RESOURCES. So it is tried: what worked when the device was
+ * opened works for as long as anything does.
+ */
+static gboolean opencl_is_lost(VgpuBackend *backend)
+{
+    return !try_out(backend, NULL);
+}
+
 static gboolean take_part(VgpuOpenclBackend *backend, const VgpuOpenclPart *part, GError **error)
 {
     if (part->count == 1)
@@ -171,6 +181,7 @@ const VgpuBackendClass vgpu_opencl_backend = {
     .open = opencl_open,
     .close = opencl_close,
     .vector_add = opencl_vector_add,
+    .is_lost = opencl_is_lost,
     .queue_new = vgpu_opencl_queue_new,
     .queue_free = vgpu_opencl_queue_free,
     .queue_flush = vgpu_opencl_queue_flush,

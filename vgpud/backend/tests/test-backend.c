@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
 
 #include "backend.h"
 
@@ -79,6 +80,48 @@ static void test_fault_counts(void **state)
     assert_pattern("delay=1ms", ".........");
 }
 
+static void test_fault_lost(void **state)
+{
+    (void)state;
+    g_autoptr(VgpuBackend) fails = vgpu_backend_open("fault", "fail", NULL);
+    g_autoptr(VgpuBackend) lost = vgpu_backend_open("fault", "lost,after=1,every=2", NULL);
+    guint32 sum;
+
+    assert_int_equal(add(fails, 1, 2, &sum), VGPU_ERROR_EXECUTION_FAILED);
+    assert_false(fails->class->is_lost(fails));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(add(lost, 1, 2, &sum), VGPU_ERROR_NONE);
+    assert_false(lost->class->is_lost(lost));
+    for (int i = 0; i < 4; i++) /* not each second one: it does not come back */
+        assert_int_equal(add(lost, 1, 2, &sum), VGPU_ERROR_EXECUTION_FAILED);
+    assert_true(lost->class->is_lost(lost));
+
+    g_autoptr(VgpuBackend) again = vgpu_backend_open("fault", "lost,after=1", NULL);
+    assert_int_equal(add(again, 1, 2, &sum), VGPU_ERROR_NONE);
+}
+
+static void test_fault_gone(void **state)
+{
+    (void)state;
+    g_autofree char *folder = g_dir_make_tmp("vgpu-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(folder, "gone", NULL);
+    g_autofree char *spec = g_strdup_printf("gone=%s", file);
+    g_autoptr(VgpuBackend) before = vgpu_backend_open("fault", spec, NULL);
+    guint32 sum;
+
+    assert_int_equal(add(before, 1, 2, &sum), VGPU_ERROR_NONE);
+    assert_true(g_file_set_contents(file, "", 0, NULL));
+    assert_int_equal(add(before, 1, 2, &sum), VGPU_ERROR_EXECUTION_FAILED);
+    assert_open_fails("fault", spec, "the device is gone");
+    assert_int_equal(g_unlink(file), 0);
+    assert_int_equal(add(before, 1, 2, &sum), VGPU_ERROR_EXECUTION_FAILED);
+    assert_true(before->class->is_lost(before));
+
+    g_autoptr(VgpuBackend) after = vgpu_backend_open("fault", spec, NULL);
+    assert_int_equal(add(after, 1, 2, &sum), VGPU_ERROR_NONE);
+    g_rmdir(folder);
+}
+
 static void test_fault_delay(void **state)
 {
     (void)state;
@@ -109,6 +152,9 @@ static void test_fault_specs(void **state)
         "fail,after=x",
         "Fail",
         "delay=99999999999999999999s",
+        "lost,fail",
+        "gone=",
+        "gone=a,gone=b",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
@@ -149,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_unknown_backend), cmocka_unit_test(test_null),
         cmocka_unit_test(test_fault_counts),    cmocka_unit_test(test_fault_delay),
         cmocka_unit_test(test_fault_specs),     cmocka_unit_test(test_fault_crash),
+        cmocka_unit_test(test_fault_lost),      cmocka_unit_test(test_fault_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

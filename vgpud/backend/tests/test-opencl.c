@@ -186,7 +186,8 @@ static void test_halves(void **state)
         guint32 sum = 0;
         guint64 device_ns;
         VgpuBackend *backend = i % 2 == 0 ? one : two;
-        assert_int_equal(vgpu_backend_vector_add(backend, i, 7, &sum, &device_ns, NULL), VGPU_ERROR_NONE);
+        assert_int_equal(vgpu_backend_vector_add(backend, i, 7, &sum, &device_ns, NULL),
+                         VGPU_ERROR_NONE);
         assert_int_equal(sum, i + 7);
     }
 
