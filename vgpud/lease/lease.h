@@ -46,6 +46,7 @@ typedef struct {
 #define VGPU_LEASE_SHARED (1u << 1) /* others wait: to be returned when there is no work */
 #define VGPU_LEASE_RECALL (1u << 2) /* to be returned before the next job */
 #define VGPU_LEASE_PARKED (1u << 3) /* the worker sleeps without work */
+#define VGPU_LEASE_STUCK  (1u << 4) /* without HELD: for now nobody gets it, see _set_stuck() */
 
 #define VGPU_LEASE_JOBS_SHIFT 16
 
@@ -95,6 +96,13 @@ static inline bool vgpu_lease_is_granted(const VgpuLease *lease)
 static inline bool vgpu_lease_is_shared(const VgpuLease *lease)
 {
     return (atomic_load_explicit(&lease->word, memory_order_relaxed) & VGPU_LEASE_SHARED) != 0;
+}
+
+/* Whether a worker without the lease has nothing to wait for. */
+static inline bool vgpu_lease_is_stuck(const VgpuLease *lease)
+{
+    return (atomic_load_explicit(&lease->word, memory_order_relaxed) &
+            (VGPU_LEASE_HELD | VGPU_LEASE_STUCK)) == VGPU_LEASE_STUCK;
 }
 
 /* After how many jobs of this turn the lease is to be returned; 0: any number. */
@@ -175,6 +183,18 @@ static inline void vgpu_lease_grant(VgpuLease *lease, bool shared, uint16_t jobs
                               (uint32_t)jobs << VGPU_LEASE_JOBS_SHIFT,
                           memory_order_release);
     syscall(SYS_futex, &lease->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/*
+ * Another worker has the lease, and will neither return it nor end: whoever wants it is to hear of
+ * that rather than wait. A grant ends it, too. The worker is to be woken.
+ */
+static inline void vgpu_lease_set_stuck(VgpuLease *lease, bool stuck)
+{
+    if (stuck)
+        atomic_fetch_or_explicit(&lease->word, VGPU_LEASE_STUCK, memory_order_release);
+    else
+        atomic_fetch_and_explicit(&lease->word, ~VGPU_LEASE_STUCK, memory_order_release);
 }
 
 static inline bool vgpu_lease_tell_(VgpuLease *lease, uint32_t what)

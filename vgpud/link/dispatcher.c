@@ -21,6 +21,7 @@ typedef struct {
     char *key;
     VgpuSchedulerSettings settings;
     VgpuScheduler *scheduler;
+    const VgpuTenant *stuck; /* whose worker does not end; NULL: nobody's */
 } Device;
 
 struct VgpuDispatcher {
@@ -73,12 +74,35 @@ static Device *find(const VgpuDispatcher *self, const char *key)
     return NULL;
 }
 
-static void grant(VgpuTenant *tenant, const VgpuOrder *order)
+static void wake(const VgpuTenant *tenant)
 {
-    vgpu_lease_grant(tenant->lease, order->shared, (uint16_t)order->jobs);
     /* Fails when it is full; then the worker has enough in it to wake up. */
     ssize_t written = write(tenant->wake, "", 1);
     (void)written;
+}
+
+static void grant(VgpuTenant *tenant, const VgpuOrder *order)
+{
+    vgpu_lease_grant(tenant->lease, order->shared, (uint16_t)order->jobs);
+    wake(tenant);
+}
+
+/* @stuck: NULL, or who has the device and does not end. */
+static void set_stuck(VgpuDispatcher *self, Device *device, const VgpuTenant *stuck)
+{
+    GHashTableIter iter;
+    gpointer key;
+
+    device->stuck = stuck;
+    g_hash_table_iter_init(&iter, self->tenants);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        VgpuTenant *tenant = key;
+
+        if (tenant->device != device)
+            continue;
+        vgpu_lease_set_stuck(tenant->lease, stuck != NULL);
+        wake(tenant);
+    }
 }
 
 static void obey(VgpuTenant *tenant, VgpuOrder order, guint64 now_ns)
@@ -233,6 +257,8 @@ static void leave(VgpuTenant *tenant)
 
     g_hash_table_remove(self->tenants, tenant);
     epoll_ctl(self->epoll, EPOLL_CTL_DEL, tenant->fds[TO_VGPUD], NULL);
+    if (tenant->device != NULL && tenant->device->stuck == tenant)
+        set_stuck(self, tenant->device, NULL);
     if (client != NULL) {
         const guint64 now_ns = now();
         carry_out(tenant, vgpu_scheduler_remove(tenant->device->scheduler, client, now_ns), now_ns);
@@ -349,6 +375,7 @@ VgpuTenant *vgpu_tenant_new(VgpuDispatcher *dispatcher, const char *key,
     self->device = device_of(dispatcher, key, settings);
     self->client = vgpu_scheduler_add(self->device->scheduler, priority, weight, self);
     g_hash_table_add(dispatcher->tenants, self);
+    vgpu_lease_set_stuck(self->lease, self->device->stuck != NULL);
     return g_steal_pointer(&self);
 }
 
@@ -364,6 +391,12 @@ void vgpu_tenant_free(VgpuTenant *self)
     if (self->lease != NULL)
         munmap(self->lease, sizeof(VgpuLease));
     g_free(self);
+}
+
+void vgpu_tenant_give_up(VgpuTenant *self)
+{
+    if (self->dispatcher != NULL)
+        set_stuck(self->dispatcher, self->device, self);
 }
 
 void vgpu_tenant_set_priority(VgpuTenant *self, enum vgpu_priority priority)

@@ -56,6 +56,13 @@ VgpuTenant *vgpu_tenant_new(VgpuDispatcher *dispatcher, const char *key,
 void vgpu_tenant_free(VgpuTenant *tenant);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuTenant, vgpu_tenant_free)
 
+/*
+ * vgpu_tenant_give_up:
+ * The worker has been killed and does not end. Its device is still nobody else's; but from now on
+ * those who want it are told so instead of waiting, until it has been freed.
+ */
+void vgpu_tenant_give_up(VgpuTenant *tenant);
+
 /* At any time. */
 void vgpu_tenant_set_priority(VgpuTenant *tenant, enum vgpu_priority priority);
 void vgpu_tenant_set_weight(VgpuTenant *tenant, guint weight);

@@ -23,12 +23,17 @@
 #define TRACE_FD   (LEASE_FD + (int)VGPU_TENANT_FDS)
 #define AFTER_LAST (TRACE_FD + 1)
 
+/* How long a worker that was killed may take to end before others hear of it: a driver may have to
+ * clear its device. */
+#define STUCK_S 5
+
 struct VgpuWorkerProcess {
     GSubprocess *process;
     pid_t pid;             /* 0: reaped */
     uid_t uid;             /* its own */
     VgpuTenant *tenant;    /* NULL: its device is nobody else's */
     char *fenced;          /* why it was; NULL: it was not */
+    guint stuck_source;    /* 0: it was not, or for so long that others know */
     VgpuWorkerEnded ended; /* NULL: forgotten */
     gpointer user_data;
 };
@@ -140,6 +145,20 @@ static void kill_all(VgpuWorkerProcess *self)
     vgpu_worker_sweep(self->uid);
 }
 
+/* SIGKILL is enough for anything but a driver that hangs in the kernel. */
+static gboolean on_stuck(gpointer data)
+{
+    VgpuWorkerProcess *self = data;
+
+    self->stuck_source = 0;
+    g_critical("worker %d was killed %u s ago and has not ended: its driver hangs in the kernel. "
+               "Until it ends, what other VMs want of its device is answered with 0x03; if it does "
+               "not, only a restart of the host helps",
+               (int)self->pid, STUCK_S);
+    vgpu_tenant_give_up(self->tenant);
+    return G_SOURCE_REMOVE;
+}
+
 /* Its device waits for it, or for its end. */
 static void on_fence(gpointer data)
 {
@@ -149,6 +168,8 @@ static void on_fence(gpointer data)
         return;
     self->fenced = g_strdup("killed: it did not give its device back in time");
     kill_all(self);
+    if (self->stuck_source == 0)
+        self->stuck_source = g_timeout_add_seconds(STUCK_S, on_stuck, self);
 }
 
 static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
@@ -162,6 +183,7 @@ static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
         vgpu_worker_sweep(self->uid);
     const gboolean too_large = vgpu_worker_cgroup_remove(self->pid);
     self->pid = 0;
+    g_clear_handle_id(&self->stuck_source, g_source_remove);
     /* Now it does nothing on the device any more. */
     g_clear_pointer(&self->tenant, vgpu_tenant_free);
     if (self->ended == NULL) {

@@ -338,6 +338,33 @@ static void test_fence(void **state)
     leave(&other);
 }
 
+/* One that does not end: others, also new ones, need not wait, but still nobody gets the device. */
+static void test_stuck(void **state)
+{
+    Worker stuck, waits, comes;
+
+    join(&stuck, *state, VGPU_PRIORITY_LOW);
+    join(&waits, *state, VGPU_PRIORITY_HIGH);
+    want(&stuck);
+    settle();
+    want(&waits);
+    settle();
+    assert_false(vgpu_lease_is_stuck(waits.lease));
+    vgpu_tenant_give_up(stuck.tenant);
+    join(&comes, *state, VGPU_PRIORITY_LOW);
+    want(&comes);
+    settle();
+    assert_true(vgpu_lease_is_stuck(waits.lease) && vgpu_lease_is_stuck(comes.lease));
+    assert_false(vgpu_lease_is_granted(waits.lease) || vgpu_lease_is_granted(comes.lease));
+    char byte;
+    assert_int_equal(read(waits.fds[2], &byte, 1), 1); /* it has been woken */
+    leave(&stuck);
+    assert_true(vgpu_lease_has(waits.lease));
+    assert_false(vgpu_lease_is_stuck(waits.lease) || vgpu_lease_is_stuck(comes.lease));
+    leave(&waits);
+    leave(&comes);
+}
+
 /* A slice ends by the timer. */
 static void test_slice(void **state)
 {
@@ -411,10 +438,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_alone), TEST(test_handed_on), TEST(test_priority),
-        TEST(test_share), TEST(test_parked),    TEST(test_devices_are_apart),
-        TEST(test_liar),  TEST(test_deaf),      TEST(test_fence),
-        TEST(test_slice), TEST(test_configure), TEST(test_outlives),
+        TEST(test_alone),    TEST(test_handed_on), TEST(test_priority),
+        TEST(test_share),    TEST(test_parked),    TEST(test_devices_are_apart),
+        TEST(test_liar),     TEST(test_deaf),      TEST(test_fence),
+        TEST(test_stuck),    TEST(test_slice),     TEST(test_configure),
+        TEST(test_outlives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
