@@ -16,7 +16,7 @@
 #include "quota.h"
 #include "vgpu-message.h"
 
-#define VGPU_PAGE_VERSION    3u
+#define VGPU_PAGE_VERSION    4u
 #define VGPU_PAGE_TEXT_BYTES 256 /* a device name or a one-line error, NUL included */
 
 /*
@@ -39,6 +39,10 @@ typedef struct {
     _Atomic guint32 limits_serial;
     _Atomic guint32 limits[VGPU_LIMIT_COUNT];
     _Atomic guint32 limits_wait; /* VgpuLimitRules.waits */
+
+    /* A request's deadline, written by vgpud likewise, milliseconds; 0: what the worker was told.
+     */
+    _Atomic guint32 timeout_ms;
 
     _Atomic guint32 state;
     char device_name[VGPU_PAGE_TEXT_BYTES];   /* written before state says READY */

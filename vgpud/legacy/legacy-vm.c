@@ -305,6 +305,7 @@ gboolean vgpu_legacy_vm_send(VgpuLegacyVm *self, const guint32 numbers[2])
     };
 
     g_assert(!self->is_live && length > 0);
+    atomic_store(&self->session->page->timeout_ms, self->settings->request_timeout_ms);
     /* Not before: what is at work for an earlier request would keep its device from others. */
     vgpu_worker_process_set_priority(self->worker, self->session->priority);
     vgpu_channel_encode(&header, packet);

@@ -76,6 +76,7 @@ static void announce(VgpuVm *self)
         .timeout_ms = self->settings->request_timeout_ms + DEVICE_GRACE_MS,
     };
 
+    atomic_store(&self->session->page->timeout_ms, self->settings->request_timeout_ms);
     if (!self->greeted || vgpu_device_link_send_state(self->link, &state))
         return;
     g_warning("domain '%s': its QEMU does not read what vgpud sends; the connection is closed",

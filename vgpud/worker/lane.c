@@ -91,6 +91,14 @@ static void arm(VgpuLane *lane)
     vgpu_deadline_arm(service->deadline, vgpu_deadline_now() + patience_ns(service), expired, lane);
 }
 
+/* What ran has failed. */
+static void look_for_loss(VgpuLane *lane)
+{
+    arm(lane);
+    vgpu_service_failed(lane->service);
+    vgpu_deadline_disarm(lane->service->deadline);
+}
+
 static gboolean collect(VgpuLane *lane)
 {
     VgpuOwner *owner = lane->owner;
@@ -100,8 +108,10 @@ static gboolean collect(VgpuLane *lane)
     const gboolean failed = owner->failed != VGPU_RESULT_OK;
     vgpu_service_account_device(lane->service, failed ? 1 : 0, owner->device_ns);
     /* Its completion said no more than that it had begun. */
-    if (failed)
+    if (failed) {
         vgpu_queue_fail(&lane->queue, owner->failed_tag, owner->failed);
+        look_for_loss(lane);
+    }
     owner->failed = VGPU_RESULT_OK;
     owner->device_ns = 0;
     if (owner->count == 0)
@@ -202,6 +212,16 @@ static void begin_build(VgpuLane *lane, VgpuBuild *build)
     end_build(lane);
 }
 
+/* Whether @status, the command's, may be since the device is lost, or not there. */
+static gboolean is_failure(const VgpuLane *lane, enum vgpu_result status)
+{
+    if (lane->service->backend == NULL)
+        return status == VGPU_RESULT_UNAVAILABLE;
+    /* It is our turn only with a job: others' failures show with the next one. */
+    return vgpu_command_is_job(&lane->command) &&
+           (status == VGPU_RESULT_EXECUTION_FAILED || status == VGPU_RESULT_OUT_OF_MEMORY);
+}
+
 static void carry_out(VgpuLane *lane)
 {
     VgpuService *service = lane->service;
@@ -216,6 +236,8 @@ static void carry_out(VgpuLane *lane)
         arm(lane);
     enum vgpu_result status =
         vgpu_command_run(lane->owner, &service->gate, &lane->queue, &lane->command, &outcome);
+    if (is_failure(lane, status))
+        vgpu_service_failed(service);
     if (watched)
         vgpu_deadline_disarm(service->deadline);
     if (outcome.build != NULL)
@@ -277,6 +299,15 @@ static gboolean still_waits(VgpuLane *lane)
     return lane->waits;
 }
 
+/* It would wait for its turn for ever. */
+static void refuse(VgpuLane *lane)
+{
+    lane->waits = lane->wants_turn = FALSE;
+    lane->since_ns = 0;
+    vgpu_service_account(lane->service, VGPU_RESULT_UNAVAILABLE, sizeof(lane->command), 0, 0);
+    vgpu_queue_complete(&lane->queue, &lane->command, VGPU_RESULT_UNAVAILABLE, 0, 0);
+}
+
 static void flush_device(VgpuLane *lane)
 {
     const VgpuService *service = lane->service;
@@ -286,6 +317,11 @@ static void flush_device(VgpuLane *lane)
     arm(lane);
     service->backend->class->queue_flush(lane->owner->queue, NULL);
     vgpu_deadline_disarm(service->deadline);
+}
+
+void vgpu_lane_lose(VgpuLane *lane)
+{
+    vgpu_queue_break(&lane->queue, VGPU_RESULT_EXECUTION_FAILED);
 }
 
 gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
@@ -302,12 +338,15 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch)
         lane->waits = lane->wants_turn = FALSE;
         lane->since_ns = 0;
     }
-    for (guint i = 0; i < batch; i++) {
+    for (guint i = 0; i < batch && !lane->service->lost; i++) {
         if (!lane->waits && !fetch(lane, &worked))
             break;
-        if (still_waits(lane))
+        if (!still_waits(lane))
+            carry_out(lane);
+        else if (lane->wants_turn && vgpu_turn_is_hopeless(&lane->service->turn))
+            refuse(lane);
+        else
             break;
-        carry_out(lane);
         worked = TRUE;
         if (lane->build != NULL)
             break;

@@ -46,6 +46,10 @@ void vgpu_lane_clear(VgpuLane *lane);
  */
 gboolean vgpu_lane_serve(VgpuLane *lane, guint batch);
 
+/* The device is lost, and the process is going to end: tells the guest, if somebody has the queue.
+ */
+void vgpu_lane_lose(VgpuLane *lane);
+
 /* When the command that waits is to be tried again by the clock; G_MAXUINT64: it is not. */
 guint64 vgpu_lane_until(const VgpuLane *lane);
 

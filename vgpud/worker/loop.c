@@ -311,14 +311,25 @@ static gboolean end_turn(VgpuLoop *loop, gboolean worked)
     return TRUE;
 }
 
+/* What was answered has been, and the device is of no use any more. */
+static VgpuWorkerExit lose(VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        vgpu_lane_lose(&loop->lanes[i]);
+    return VGPU_WORKER_EXIT_LOST;
+}
+
 VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
 {
     VgpuWorkerExit how;
     guint passes = 0;
 
     for (;;) {
+        vgpu_service_refresh(loop->service);
         gboolean worked = serve_lanes(loop), readable;
 
+        if (loop->service->lost)
+            return lose(loop);
         if (vgpu_service_go_on(loop->service, &worked, &how) == VGPU_SERVICE_ENDS)
             return how;
         if (end_turn(loop, worked) || worked || spin(loop)) {

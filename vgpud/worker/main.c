@@ -18,6 +18,7 @@
 #include "vgpu-codec.h"
 
 #define NS_PER_MS     G_GUINT64_CONSTANT(1000000)
+#define RETRY_MS      10000 /* at least so long a worker without a device goes on without one */
 #define PROGRAM_BYTES (G_GUINT64_CONSTANT(256) << 20) /* of all programs' sources and binaries */
 
 static void set_failed(VgpuPage *page, const char *text)
@@ -185,6 +186,7 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .window = (guint)options->window,
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
         .build_ns = (guint64)MAX(options->timeout_ms, options->open_timeout_ms) * NS_PER_MS,
+        .retry_ns = vgpu_deadline_now() + RETRY_MS * NS_PER_MS,
     };
     const gboolean shared = lease != NULL;
     VgpuLoop loop;

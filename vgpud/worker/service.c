@@ -92,6 +92,16 @@ void vgpu_service_account_device(const VgpuService *service, guint64 failures, g
     vgpu_service_show_used(service);
 }
 
+void vgpu_service_refresh(VgpuService *service)
+{
+    const guint32 ms = atomic_load_explicit(&service->page->timeout_ms, memory_order_relaxed);
+
+    if (ms == 0)
+        return;
+    service->timeout_ns = ms * NS_PER_MS;
+    service->build_ns = MAX(service->build_ns, service->timeout_ns);
+}
+
 gboolean vgpu_service_take_turn(VgpuService *service)
 {
     guint64 waited_ns;
@@ -101,6 +111,19 @@ gboolean vgpu_service_take_turn(VgpuService *service)
     if (G_UNLIKELY(waited_ns > 0))
         vgpu_service_account_wait(service, waited_ns);
     return TRUE;
+}
+
+void vgpu_service_failed(VgpuService *service)
+{
+    if (service->lost)
+        return;
+    if (service->backend != NULL)
+        service->lost = service->backend->class->is_lost(service->backend);
+    else
+        service->lost = vgpu_deadline_now() >= service->retry_ns;
+    if (service->lost)
+        g_warning("%s: this worker ends, the next one opens it anew",
+                  service->backend != NULL ? "the device is lost" : "there was no device");
 }
 
 void vgpu_service_give_up(const VgpuService *service, const char *what, guint64 limit_ns)
@@ -164,6 +187,8 @@ static gboolean run(VgpuService *service, enum vgpu_error status)
     if (status == VGPU_ERROR_NONE)
         status = vgpu_operation_run(live->operation, service->backend, &live->request, &response,
                                     &device_ns, &error);
+    if (status == VGPU_ERROR_EXECUTION_FAILED && (watched || service->backend == NULL))
+        vgpu_service_failed(service);
     if (watched) {
         vgpu_deadline_disarm(service->deadline);
         vgpu_trace(&service->trace, "ended");
@@ -186,6 +211,8 @@ static gboolean serve(VgpuService *service)
                                       live->length, &live->request, &live->operation);
     live->waits = status == VGPU_ERROR_NONE && needs_device(service, live->operation) &&
                   !vgpu_service_take_turn(service);
+    if (live->waits && vgpu_turn_is_hopeless(&service->turn))
+        return run(service, VGPU_ERROR_UNAVAILABLE);
     return live->waits || run(service, status);
 }
 
@@ -238,6 +265,9 @@ VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, Vgp
     if (vgpu_service_take_turn(service)) {
         *worked = TRUE;
         heard = run(service, VGPU_ERROR_NONE);
+    } else if (vgpu_turn_is_hopeless(&service->turn)) {
+        *worked = TRUE;
+        heard = run(service, VGPU_ERROR_UNAVAILABLE);
     } else {
         const guint64 now_ns = vgpu_deadline_now();
 
@@ -254,6 +284,7 @@ VgpuServiceResult vgpu_service_serve(VgpuService *service, VgpuWorkerExit *how)
     guint8 packet[VGPU_CHANNEL_MAX_PACKET];
     const ssize_t length = receive(service->channel, packet, sizeof(packet));
 
+    vgpu_service_refresh(service); /* it may have been long asleep */
     if (length == 0)
         return end(how, VGPU_WORKER_EXIT_CLOSED);
     if (length < 0 && errno == EAGAIN)
@@ -289,6 +320,10 @@ VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how)
 {
     if (service->until_ns == 0 || vgpu_deadline_now() < service->until_ns || must_wait(service))
         return VGPU_SERVICE_SERVED;
-    vgpu_service_account_wait(service, vgpu_deadline_now() - service->live.arrived_ns);
+    const guint64 now_ns = vgpu_deadline_now();
+    vgpu_service_account_wait(service, now_ns - service->live.arrived_ns);
+    /* The device's deadline, which runs since it arrived, begins anew with the worker's. */
+    if (!say_waits(service, now_ns))
+        return end(how, VGPU_WORKER_EXIT_CLOSED);
     return serve(service) ? VGPU_SERVICE_SERVED : end(how, VGPU_WORKER_EXIT_CLOSED);
 }

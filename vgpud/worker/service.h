@@ -33,7 +33,7 @@ typedef struct {
     VgpuPage *page;         /* borrowed */
     VgpuBackend *backend;   /* borrowed; NULL: there is none, device work is answered with 0x05 */
     VgpuDeadline *deadline; /* borrowed */
-    guint64 timeout_ns;     /* from a request's begin on the device to its answer */
+    guint64 timeout_ns;     /* from a request's begin on the device to its answer; see refresh() */
     guint window;           /* jobs that the device may have at once, of all queues */
     guint64 build_ns;       /* for a program's build */
     int build_wake;         /* eventfd that a build's end is told by; -1: builds have no thread */
@@ -44,6 +44,9 @@ typedef struct {
     VgpuTally tally;
     VgpuLive live;
     guint64 until_ns; /* the live request waits until then for the VM's rate; 0: it does not */
+    guint64 retry_ns; /* without a backend: from when on it is to be tried again, by another worker;
+                         vgpu_deadline_now() */
+    gboolean lost;    /* it is: there is nothing more that this worker could do */
 } VgpuService;
 
 typedef enum {
@@ -76,8 +79,18 @@ VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, Vgp
 /* When vgpu_service_go_on() has to be called without further cause; G_MAXUINT64: never. */
 guint64 vgpu_service_due(const VgpuService *service);
 
+/* Takes over a deadline that vgpud has changed; what is armed stays as it is. */
+void vgpu_service_refresh(VgpuService *service);
+
 /* TRUE: a job may begin on the device now. FALSE: it is others' turn. See vgpu_turn_take(). */
 gboolean vgpu_service_take_turn(VgpuService *service);
+
+/*
+ * vgpu_service_failed:
+ * Something has failed on the device, or for want of one: sets @lost when the device has to be
+ * opened anew. It is our turn, and a deadline stands around the call, if there is a device.
+ */
+void vgpu_service_failed(VgpuService *service);
 
 /*
  * vgpu_service_give_up:

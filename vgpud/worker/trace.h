@@ -5,12 +5,12 @@
  * One line for each event, "NANOSECONDS EVENT", by CLOCK_MONOTONIC, so that the traces of all
  * workers of a host can be put in one order:
  *
- *   want                    has a job and no lease
- *   grant                   has the lease
- *   job SOURCE TAG OPCODE   begins a job: of queue SOURCE, or "1.0"; the guest's number for it;
- * 0x.. ended                   all that was submitted has ended recalled                submits
- * nothing more, since it was asked back or the turn is over return                  gives the lease
- * back
+ * - want: has a job and no lease
+ * - grant: has the lease
+ * - job SOURCE TAG OPCODE: begins a job, of queue SOURCE or "1.0"; TAG is the guest's number for it
+ * - ended: all that was submitted has ended
+ * - recalled: submits nothing more, since it was asked back or the turn is over
+ * - return: gives the lease back
  */
 #pragma once
 

@@ -75,6 +75,11 @@ gboolean vgpu_turn_has_news(const VgpuTurn *turn)
            ((turn->asked && vgpu_lease_is_granted(turn->lease)) || vgpu_turn_is_over(turn, TRUE));
 }
 
+gboolean vgpu_turn_is_hopeless(const VgpuTurn *turn)
+{
+    return turn->lease != NULL && turn->asked && vgpu_lease_is_stuck(turn->lease);
+}
+
 void vgpu_turn_look(VgpuTurn *turn)
 {
     if (turn->asked)

@@ -47,6 +47,9 @@ gboolean vgpu_turn_has_news(const VgpuTurn *turn);
  */
 gboolean vgpu_turn_is_over(const VgpuTurn *turn, gboolean idle);
 
+/* A job that waits has nothing to wait for: the device will not be anybody's for now. */
+gboolean vgpu_turn_is_hopeless(const VgpuTurn *turn);
+
 /* Looks whether the lease has been granted, for a job that may be gone by now. */
 void vgpu_turn_look(VgpuTurn *turn);
 

@@ -194,12 +194,15 @@ void process_send_request(Process *process, guint32 opcode, guint32 param_count,
 
 gboolean process_receive(Process *process, Answer *answer)
 {
-    ssize_t length = recv(process->channel, answer->bytes, sizeof(answer->bytes), MSG_TRUNC);
+    ssize_t length;
 
-    if (length == 0)
-        return FALSE;
-    assert_true(length > 0);
-    assert_true(vgpu_channel_decode(answer->bytes, (size_t)length, &answer->header));
+    do {
+        length = recv(process->channel, answer->bytes, sizeof(answer->bytes), MSG_TRUNC);
+        if (length == 0)
+            return FALSE;
+        assert_true(length > 0);
+        assert_true(vgpu_channel_decode(answer->bytes, (size_t)length, &answer->header));
+    } while (answer->header.type == VGPU_CHANNEL_WAITS);
     assert_int_equal(answer->header.type, VGPU_CHANNEL_RESPONSE);
     assert_true(vgpu_response_decode(answer->bytes + sizeof(answer->header), answer->header.length,
                                      &answer->response));

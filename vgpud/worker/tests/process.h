@@ -73,7 +73,8 @@ void process_send(Process *process, const void *bytes, gsize length);
 void process_send_request(Process *process, guint32 opcode, guint32 param_count, guint32 a,
                           guint32 b);
 
-/* The next answer, checked to be well-formed; FALSE at the channel's end. Fails after 60 s. */
+/* The next answer, checked to be well-formed; WAITS is passed over. FALSE at the channel's end.
+ * Fails after 60 s. */
 gboolean process_receive(Process *process, Answer *answer);
 
 /* Sends a request and returns the error code of its answer. */

@@ -334,6 +334,23 @@ static void test_device_fails(void **state)
     assert_ends(f, VGPU_WORKER_EXIT_CLOSED);
 }
 
+/* The one whose command fails has its answer; then all hear that this worker is of no use. */
+static void test_device_lost(void **state)
+{
+    Fixture *f = *state;
+
+    start(f, OPTIONS("--backend=fault", "--device=lost,after=1"));
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), 100), VGPU_RESULT_OK);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_FILL, H(1), 0, 100, 0, 1), VGPU_RESULT_OK);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_FILL, H(1), 0, 100, 0, 1),
+                     VGPU_RESULT_EXECUTION_FAILED);
+    for (guint i = 0; i < QUEUES; i++) {
+        assert_false(guest_wait(&f->guest[i], &f->done));
+        assert_int_equal(guest_broken(&f->guest[i]), VGPU_RESULT_EXECUTION_FAILED);
+    }
+    assert_ends(f, VGPU_WORKER_EXIT_LOST);
+}
+
 /* The driver does not come back: the queue is told, and the worker ends. */
 static void test_driver_hangs(void **state)
 {
@@ -587,15 +604,25 @@ static void test_leaves_while_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_serves),         TEST(test_first_failure),
-        TEST(test_rate_waits),     TEST(test_rate_beyond_deadline),
-        TEST(test_shared_memory),  TEST(test_used),
-        TEST(test_bad_neighbours), TEST(test_sessions),
-        TEST(test_lost_session),   TEST(test_no_device),
-        TEST(test_device_fails),   TEST(test_driver_hangs),
-        TEST(test_sleeps),         TEST(test_descriptors),
-        TEST(test_computes),       TEST(test_memory_limit),
-        TEST(test_endless_kernel), TEST(test_leaves_while_running),
+        TEST(test_serves),
+        TEST(test_first_failure),
+        TEST(test_rate_waits),
+        TEST(test_rate_beyond_deadline),
+        TEST(test_shared_memory),
+        TEST(test_used),
+        TEST(test_bad_neighbours),
+        TEST(test_sessions),
+        TEST(test_lost_session),
+        TEST(test_no_device),
+        TEST(test_device_fails),
+        TEST(test_driver_hangs),
+        TEST(test_device_lost),
+        TEST(test_sleeps),
+        TEST(test_descriptors),
+        TEST(test_computes),
+        TEST(test_memory_limit),
+        TEST(test_endless_kernel),
+        TEST(test_leaves_while_running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
 #include "worker.h"
 
 #define GUARD_MS 60000 /* a test that waits this long has failed */
-#define H(index)     VGPU_HANDLE(index, 1)
+#define H(index) VGPU_HANDLE(index, 1)
 
 typedef struct {
     int fds[4]; /* lease, eventfd, the worker's end of the pipe, trace */
@@ -138,6 +138,53 @@ static void expect_waits(const Fixture *f)
     assert_true(length > 0 && vgpu_channel_decode(packet, (gsize)length, &header));
     assert_int_equal(header.type, VGPU_CHANNEL_WAITS);
     assert_int_equal(header.sequence, f->process.sequence);
+}
+
+/* The time for which a request waited for its VM's rate is not its deadline's, nor its device's. */
+static void test_rate_is_told(void **state)
+{
+    Fixture *f = *state;
+    Answer answer;
+
+    start(f, OPTIONS("--backend=null"));
+    vgpu_page_set_limits(f->process.page, &(VgpuLimits){{1, 1}}, TRUE);
+    process_send_request(&f->process, VGPU_OP_NOP, 0, 0, 0);
+    assert_true(process_receive(&f->process, &answer));
+    process_send_request(&f->process, VGPU_OP_NOP, 0, 0, 0);
+    expect_waits(f);
+    assert_true(process_receive(&f->process, &answer));
+    assert_int_equal(answer.header.error, VGPU_ERROR_NONE);
+    assert_ends(f);
+}
+
+/* Who has the device will not give it back: nobody waits for that, until there is a turn again. */
+static void test_stuck(void **state)
+{
+    Fixture *f = *state;
+    Answer answer;
+
+    start(f, OPTIONS("--backend=null"));
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), 64), VGPU_RESULT_OK);
+    guest_submit(&f->guest[0], (struct vgpu_command){.opcode = VGPU_CMD_BUFFER_FILL,
+                                                     .flags = VGPU_COMMAND_ANSWER,
+                                                     .handle = H(1),
+                                                     .arg = {0, 64, 0, 1}});
+    assert_int_equal(hear(f, NULL), VGPU_LEASE_SAID_WANT);
+    process_send_request(&f->process, VGPU_OP_VECTOR_ADD, 2, 40, 2);
+    vgpu_lease_set_stuck(f->lease, true);
+    assert_int_equal(write(f->wake, "", 1), 1);
+    assert_true(guest_wait(&f->guest[0], &f->done));
+    assert_int_equal(f->done.status, VGPU_RESULT_UNAVAILABLE);
+    assert_true(process_receive(&f->process, &answer));
+    assert_int_equal(answer.header.error, VGPU_ERROR_UNAVAILABLE);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_FILL, H(1), 0, 64, 0, 1), VGPU_RESULT_UNAVAILABLE);
+    assert_int_equal(CALL(0, VGPU_CMD_NOP, 0), VGPU_RESULT_OK);
+    assert_int_equal(process_call(&f->process, VGPU_OP_VECTOR_ADD, 2, 40, 2, &answer),
+                     VGPU_ERROR_UNAVAILABLE);
+    grant(f, false, 0);
+    assert_int_equal(process_call(&f->process, VGPU_OP_VECTOR_ADD, 2, 40, 2, &answer), 0);
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_FILL, H(1), 0, 64, 0, 1), VGPU_RESULT_OK);
+    assert_ends(f);
 }
 
 /* One want, one grant, and then any number of jobs without a word. */
@@ -364,6 +411,8 @@ int main(void)
         TEST(test_gone_while_waiting),
         TEST(test_request_waits),
         TEST(test_request_replaced),
+        TEST(test_rate_is_told),
+        TEST(test_stuck),
         TEST(test_ends_while_waiting),
         TEST(test_trace),
     };

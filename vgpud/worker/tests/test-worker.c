@@ -115,6 +115,22 @@ static void test_deadline(void **state)
     process_clear(&process);
 }
 
+/* vgpud has another configuration by now. */
+static void test_other_deadline(void **state)
+{
+    (void)state;
+    Process process;
+    Answer answer;
+
+    process_start_and_wait(&process,
+                           OPTIONS("--backend=fault", "--device=hang", "--timeout-ms=3600000"));
+    atomic_store(&process.page->timeout_ms, 100);
+    assert_int_equal(process_call(&process, VGPU_OP_VECTOR_ADD, 2, 1, 2, &answer),
+                     VGPU_ERROR_TIMEOUT);
+    assert_ends(&process, VGPU_WORKER_EXIT_DEADLINE);
+    process_clear(&process);
+}
+
 /* The deadline falls on the very end of the work: there is one answer, whoever was first. */
 static void test_deadline_race(void **state)
 {
@@ -170,6 +186,24 @@ static void test_failures(void **state)
     assert_ends(&process, VGPU_WORKER_EXIT_CLOSED);
     assert_logged(&process, "this failure was asked for (100 so far)");
     assert_true(count_lines(&process) <= 5);
+    process_clear(&process);
+}
+
+/* A lost device does not come back to the process that had it: the request is answered, and the
+ * worker ends for another one to open it. */
+static void test_lost(void **state)
+{
+    (void)state;
+    Process process;
+    Answer answer;
+
+    process_start_and_wait(&process, OPTIONS("--backend=fault", "--device=lost,after=1"));
+    assert_int_equal(process_call(&process, VGPU_OP_VECTOR_ADD, 2, 1, 2, &answer), 0);
+    assert_int_equal(process_call(&process, VGPU_OP_VECTOR_ADD, 2, 1, 2, &answer),
+                     VGPU_ERROR_EXECUTION_FAILED);
+    assert_false(process_receive(&process, &answer));
+    assert_ends(&process, VGPU_WORKER_EXIT_LOST);
+    assert_logged(&process, "the device is lost");
     process_clear(&process);
 }
 
@@ -361,9 +395,11 @@ int main(void)
         cmocka_unit_test(test_serves),
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_other_deadline),
         cmocka_unit_test(test_deadline_race),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_lost),
         cmocka_unit_test(test_no_device),
         cmocka_unit_test(test_open_hangs),
         cmocka_unit_test(test_rate),
