@@ -445,6 +445,24 @@ static void test_a_live_limit(void **state)
     expect_sum(fixture);
 }
 
+/* A reload has changed it: for the worker that is there, too. */
+static void test_a_live_deadline(void **state)
+{
+    Fixture *fixture = *state;
+    guint32 sum;
+
+    begin(fixture, "fault", "hang,after=1", "request-timeout-ms=600000\n");
+    greet(fixture);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    expect_sum(fixture);
+    fixture->settings->request_timeout_ms = 100;
+    vgpu_vm_change(fixture->vm, 'A', VGPU_PRIORITY_HIGH, &(VgpuLimits){{0}}, NULL);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    send_add(fixture, 1, 1);
+    assert_int_equal(receive_answer(fixture, &sum), VGPU_ERROR_TIMEOUT);
+}
+
 static void test_a_pool_that_is_not_there(void **state)
 {
     Fixture *fixture = *state;
@@ -508,6 +526,7 @@ int main(void)
         TEST(test_qemu_reconnects),
         TEST(test_a_live_change_of_priority),
         TEST(test_a_live_limit),
+        TEST(test_a_live_deadline),
         TEST(test_a_pool_that_is_not_there),
         TEST(test_the_end_of_qemu),
         TEST(test_a_worker_that_cannot_be_started),
