@@ -78,6 +78,12 @@ class Recovery(host.HostTest):
         self.wait_for(lambda: self.vm.session().get("state") == "serving", 30)
         self.log = shell.Log()
 
+    def vgpud(self):
+        return int((shell.HOME / "vgpud.pid").read_text())
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.vgpud()}/fd"))
+
     def worker(self):
         return self.vm.session()["worker-pid"]
 
@@ -144,6 +150,7 @@ class Recovery(host.HostTest):
     def test_worker_killed(self):
         """As the kernel does when the host, or the worker's control group, has no memory left."""
         self.serve()
+        before = self.descriptors()
         self.begin()
         for which in (signal.SIGKILL, signal.SIGABRT, signal.SIGKILL):
             worker = self.worker()
@@ -153,6 +160,7 @@ class Recovery(host.HostTest):
         codes = self.end(failures=3)
         self.assertLessEqual(set(codes["1.0"]), {"0", "5"})
         self.assertLessEqual(set(codes["queue"]), {"0", "lost"})
+        self.wait_for(lambda: self.descriptors() == before)
 
     def test_worker_crashes(self):
         self.serve("crash,after=40,delay=20ms")
@@ -238,11 +246,11 @@ class Recovery(host.HostTest):
 
     def test_link_drops(self):
         self.serve()
+        before = self.descriptors()
         self.begin()
-        vgpud = int((shell.HOME / "vgpud.pid").read_text())
         for _ in range(2):
             worker = self.worker()
-            (link,) = sockets_of(vgpud, self.vm.session()["qemu-pid"])
+            (link,) = sockets_of(self.vgpud(), self.vm.session()["qemu-pid"])
             link.shutdown(socket.SHUT_RDWR)
             link.close()
             self.next_worker(worker)
@@ -250,6 +258,7 @@ class Recovery(host.HostTest):
         codes = self.end(failures=2)
         self.assertLessEqual(set(codes["1.0"]), {"0", "3", "5"})
         self.assertLessEqual(set(codes["queue"]), {"0", "lost"})
+        self.wait_for(lambda: self.descriptors() == before)
 
     # The guest
 

@@ -285,6 +285,38 @@ static enum vgpu_result fault_buffer_fill(VgpuBackendQueue *queue, VgpuBackendBu
                                                event, error);
 }
 
+/* Objects can be made of any device but one that is lost. */
+static gboolean is_there(VgpuBackend *base, GError **error)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+
+    if (!backend->lost && !is_gone(&backend->fault))
+        return TRUE;
+    lose(backend, error);
+    return FALSE;
+}
+
+static enum vgpu_result fault_buffer_new(VgpuBackend *base, guint64 length,
+                                         VgpuBackendBuffer **buffer, GError **error)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+
+    return is_there(base, error)
+               ? vgpu_null_backend.buffer_new(backend->below, length, buffer, error)
+               : VGPU_RESULT_EXECUTION_FAILED;
+}
+
+static enum vgpu_result fault_program_new(VgpuBackend *base, enum vgpu_program_kind kind,
+                                          const void *bytes, gsize length,
+                                          VgpuBackendProgram **program, GError **error)
+{
+    VgpuFaultBackend *backend = (VgpuFaultBackend *)base;
+
+    return is_there(base, error)
+               ? vgpu_null_backend.program_new(backend->below, kind, bytes, length, program, error)
+               : VGPU_RESULT_EXECUTION_FAILED;
+}
+
 static enum vgpu_result fault_launch(VgpuBackendQueue *queue, VgpuBackendKernel *kernel,
                                      const VgpuBackendLaunch *launch, VgpuBackendEvent **event,
                                      GError **error)
@@ -316,6 +348,8 @@ static void set_class(VgpuFaultBackend *backend)
     backend->class.is_lost = vgpu_fault_backend.is_lost;
     backend->class.queue_new = fault_queue_new;
     backend->class.queue_free = fault_queue_free;
+    backend->class.buffer_new = fault_buffer_new;
+    backend->class.program_new = fault_program_new;
     backend->class.buffer_write = fault_buffer_write;
     backend->class.buffer_read = fault_buffer_read;
     backend->class.buffer_copy = fault_buffer_copy;

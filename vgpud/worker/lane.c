@@ -212,14 +212,19 @@ static void begin_build(VgpuLane *lane, VgpuBuild *build)
     end_build(lane);
 }
 
-/* Whether @status, the command's, may be since the device is lost, or not there. */
-static gboolean is_failure(const VgpuLane *lane, enum vgpu_result status)
+/* What @status, the command's, says of the device: it may be lost, or not there. */
+static void judge(VgpuLane *lane, enum vgpu_result status)
 {
-    if (lane->service->backend == NULL)
-        return status == VGPU_RESULT_UNAVAILABLE;
-    /* It is our turn only with a job: others' failures show with the next one. */
-    return vgpu_command_is_job(&lane->command) &&
-           (status == VGPU_RESULT_EXECUTION_FAILED || status == VGPU_RESULT_OUT_OF_MEMORY);
+    VgpuService *service = lane->service;
+
+    if (status !=
+            (service->backend == NULL ? VGPU_RESULT_UNAVAILABLE : VGPU_RESULT_EXECUTION_FAILED) &&
+        status != VGPU_RESULT_OUT_OF_MEMORY)
+        return;
+    if (service->backend == NULL || vgpu_command_is_job(&lane->command))
+        vgpu_service_failed(service);
+    else
+        service->suspects = TRUE;
 }
 
 static void carry_out(VgpuLane *lane)
@@ -236,8 +241,7 @@ static void carry_out(VgpuLane *lane)
         arm(lane);
     enum vgpu_result status =
         vgpu_command_run(lane->owner, &service->gate, &lane->queue, &lane->command, &outcome);
-    if (is_failure(lane, status))
-        vgpu_service_failed(service);
+    judge(lane, status);
     if (watched)
         vgpu_deadline_disarm(service->deadline);
     if (outcome.build != NULL)

@@ -262,7 +262,7 @@ static gboolean is_waiting(const VgpuLoop *loop)
     for (guint i = 0; i < loop->count; i++)
         if (loop->lanes[i].wants_turn)
             return TRUE;
-    return loop->service->live.waits;
+    return loop->service->live.waits || loop->service->suspects;
 }
 
 /* The worker is going to sleep; the device may be somebody else's then. */
@@ -328,10 +328,11 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
         vgpu_service_refresh(loop->service);
         gboolean worked = serve_lanes(loop), readable;
 
+        if (!loop->service->lost &&
+            vgpu_service_go_on(loop->service, &worked, &how) == VGPU_SERVICE_ENDS)
+            return how;
         if (loop->service->lost)
             return lose(loop);
-        if (vgpu_service_go_on(loop->service, &worked, &how) == VGPU_SERVICE_ENDS)
-            return how;
         if (end_turn(loop, worked) || worked || spin(loop)) {
             if (++passes % PASSES != 0)
                 continue;

@@ -256,10 +256,30 @@ static VgpuServiceResult end(VgpuWorkerExit *how, VgpuWorkerExit exit)
     return VGPU_SERVICE_ENDS;
 }
 
+static void try_expired(gpointer data)
+{
+    const VgpuService *service = data;
+
+    vgpu_service_give_up(service, "trying the device after a failure", service->timeout_ns);
+}
+
+static void try_suspected(VgpuService *service)
+{
+    if (!vgpu_service_take_turn(service))
+        return;
+    service->suspects = FALSE;
+    vgpu_deadline_arm(service->deadline, vgpu_deadline_now() + service->timeout_ns, try_expired,
+                      service);
+    vgpu_service_failed(service);
+    vgpu_deadline_disarm(service->deadline);
+}
+
 VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, VgpuWorkerExit *how)
 {
     gboolean heard = TRUE;
 
+    if (service->suspects)
+        try_suspected(service);
     if (!service->live.waits)
         return VGPU_SERVICE_SERVED;
     if (vgpu_service_take_turn(service)) {

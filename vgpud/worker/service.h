@@ -46,7 +46,8 @@ typedef struct {
     guint64 until_ns; /* the live request waits until then for the VM's rate; 0: it does not */
     guint64 retry_ns; /* without a backend: from when on it is to be tried again, by another worker;
                          vgpu_deadline_now() */
-    gboolean lost;    /* it is: there is nothing more that this worker could do */
+    gboolean suspects; /* something failed when it was not our turn: is the device lost? */
+    gboolean lost;     /* it is: there is nothing more that this worker could do */
 } VgpuService;
 
 typedef enum {
@@ -71,8 +72,9 @@ VgpuServiceResult vgpu_service_resume(VgpuService *service, VgpuWorkerExit *how)
 
 /*
  * vgpu_service_go_on:
- * Serves the request that waits for its turn, if it may begin now; else tells the device now and
- * then that it waits. As vgpu_service_serve(). @worked is set when there was something to do.
+ * Looks whether a suspected device is lost, and serves the request that waits for its turn, if that
+ * may begin now; else tells the device now and then that it waits. As vgpu_service_serve(). @worked
+ * is set when there was something to do.
  */
 VgpuServiceResult vgpu_service_go_on(VgpuService *service, gboolean *worked, VgpuWorkerExit *how);
 
@@ -88,7 +90,8 @@ gboolean vgpu_service_take_turn(VgpuService *service);
 /*
  * vgpu_service_failed:
  * Something has failed on the device, or for want of one: sets @lost when the device has to be
- * opened anew. It is our turn, and a deadline stands around the call, if there is a device.
+ * opened anew. It is our turn, and a deadline stands around the call, if there is a device. Where
+ * it is not our turn, @suspects is to be set instead: vgpu_service_go_on() takes one and looks.
  */
 void vgpu_service_failed(VgpuService *service);
 

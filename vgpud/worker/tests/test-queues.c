@@ -351,6 +351,26 @@ static void test_device_lost(void **state)
     assert_ends(f, VGPU_WORKER_EXIT_LOST);
 }
 
+/* Also who never gets as far as a job finds it. */
+static void test_device_gone(void **state)
+{
+    Fixture *f = *state;
+
+    f->cache_dir = g_dir_make_tmp("vgpu-test-XXXXXX", NULL);
+    if (process_sandboxed())
+        assert_int_equal(chown(f->cache_dir, PROCESS_UID, PROCESS_UID), 0);
+    g_autofree char *cache = g_strdup_printf("--cache-dir=%s", f->cache_dir);
+    g_autofree char *file = g_build_filename(f->cache_dir, "gone", NULL);
+    g_autofree char *device = g_strdup_printf("--device=gone=%s", file);
+    start(f, OPTIONS("--backend=fault", device, cache));
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(1), 100), VGPU_RESULT_OK);
+    assert_true(g_file_set_contents(file, "", 0, NULL));
+    assert_int_equal(CALL(0, VGPU_CMD_BUFFER_CREATE, H(2), 100), VGPU_RESULT_EXECUTION_FAILED);
+    assert_false(guest_wait(&f->guest[0], &f->done));
+    assert_int_equal(guest_broken(&f->guest[0]), VGPU_RESULT_EXECUTION_FAILED);
+    assert_ends(f, VGPU_WORKER_EXIT_LOST);
+}
+
 /* The driver does not come back: the queue is told, and the worker ends. */
 static void test_driver_hangs(void **state)
 {
@@ -604,25 +624,16 @@ static void test_leaves_while_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_serves),
-        TEST(test_first_failure),
-        TEST(test_rate_waits),
-        TEST(test_rate_beyond_deadline),
-        TEST(test_shared_memory),
-        TEST(test_used),
-        TEST(test_bad_neighbours),
-        TEST(test_sessions),
-        TEST(test_lost_session),
-        TEST(test_no_device),
-        TEST(test_device_fails),
-        TEST(test_driver_hangs),
-        TEST(test_device_lost),
-        TEST(test_sleeps),
-        TEST(test_descriptors),
-        TEST(test_computes),
-        TEST(test_memory_limit),
-        TEST(test_endless_kernel),
-        TEST(test_leaves_while_running),
+        TEST(test_serves),         TEST(test_first_failure),
+        TEST(test_rate_waits),     TEST(test_rate_beyond_deadline),
+        TEST(test_shared_memory),  TEST(test_used),
+        TEST(test_bad_neighbours), TEST(test_sessions),
+        TEST(test_lost_session),   TEST(test_no_device),
+        TEST(test_device_fails),   TEST(test_driver_hangs),
+        TEST(test_device_lost),    TEST(test_device_gone),
+        TEST(test_sleeps),         TEST(test_descriptors),
+        TEST(test_computes),       TEST(test_memory_limit),
+        TEST(test_endless_kernel), TEST(test_leaves_while_running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
