@@ -116,6 +116,9 @@ static void test_fault_gone(void **state)
     assert_int_equal(g_unlink(file), 0);
     assert_int_equal(add(before, 1, 2, &sum), VGPU_ERROR_EXECUTION_FAILED);
     assert_true(before->class->is_lost(before));
+    VgpuBackendBuffer *buffer;
+    assert_int_equal(before->class->buffer_new(before, 4, &buffer, NULL),
+                     VGPU_RESULT_EXECUTION_FAILED);
 
     g_autoptr(VgpuBackend) after = vgpu_backend_open("fault", spec, NULL);
     assert_int_equal(add(after, 1, 2, &sum), VGPU_ERROR_NONE);
