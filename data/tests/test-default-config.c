@@ -65,7 +65,11 @@ static void test_shows_the_defaults(void **state G_GNUC_UNUSED)
     assert_int_equal(shown->request_timeout_ms, built_in->request_timeout_ms);
     assert_int_equal(shown->fault_budget, built_in->fault_budget);
     assert_int_equal(shown->fault_window_s, built_in->fault_window_s);
+    assert_int_equal(shown->error_budget, built_in->error_budget);
+    assert_int_equal(shown->backend_fault_budget, built_in->backend_fault_budget);
     assert_int_equal(shown->quarantine_s, built_in->quarantine_s);
+    assert_int_equal(shown->quarantine_max_s, built_in->quarantine_max_s);
+    assert_int_equal(shown->breaker_vms, built_in->breaker_vms);
     assert_null(shown->legacy_dir);
     assert_int_equal(shown->legacy_idle_s, built_in->legacy_idle_s);
 }
@@ -73,15 +77,17 @@ static void test_shows_the_defaults(void **state G_GNUC_UNUSED)
 static void test_names_every_key(void **state G_GNUC_UNUSED)
 {
     static const char *const keys[] = {
-        "connect",         "bus",
-        "run-dir",         "cache-dir",
-        "libvirt-run-dir", "emulator",
-        "worker",          "socket-group",
-        "pools-dir",       "worker-uid-base",
-        "worker-groups",   "request-timeout-ms",
-        "fault-budget",    "fault-window-s",
-        "quarantine-s",    "directory",
-        "idle-s",
+        "connect",          "bus",
+        "run-dir",          "cache-dir",
+        "libvirt-run-dir",  "emulator",
+        "worker",           "socket-group",
+        "pools-dir",        "worker-uid-base",
+        "worker-groups",    "request-timeout-ms",
+        "fault-budget",     "fault-window-s",
+        "quarantine-s",     "directory",
+        "idle-s",           "error-budget",
+        "breaker-vms",      "backend-fault-budget",
+        "quarantine-max-s",
     };
     g_autofree char *text = read_file(arguments[1], NULL);
 

@@ -39,30 +39,39 @@ static gboolean must_leave(const VgpuMember *member)
     return member != NULL && (member->draining || member->removed);
 }
 
+typedef enum { SETTLED, BUSY, NO_ROOM } Leaving;
+
+static Leaving leave(const VgpuPlaces *places, VgpuSession *session, gint64 now_us)
+{
+    if (!must_leave(session->member) || session->vm_id > VGPU_VM_ID_MAX)
+        return SETTLED;
+    VgpuMember *member = vgpu_pools_place(places->pools, session->pool, NULL);
+
+    if (member == NULL)
+        return NO_ROOM;
+    if (!vgpu_session_is_idle(session, now_us)) {
+        vgpu_member_leave(member);
+        return BUSY;
+    }
+    g_message("domain '%s': moves from %c/%s to %s", session->name, session->pool,
+              session->member->name, member->name);
+    places->put(session, member, places->user_data);
+    return SETTLED;
+}
+
+gboolean vgpu_places_leave(const VgpuPlaces *places, VgpuSession *session, gint64 now_us)
+{
+    return leave(places, session, now_us) == SETTLED;
+}
+
 gboolean vgpu_places_drain(const VgpuPlaces *places, gint64 now_us)
 {
     g_autoptr(GPtrArray) sessions = vgpu_sessions_list(places->sessions);
     gboolean left = FALSE;
 
-    for (guint i = 0; i < sessions->len; i++) {
-        VgpuSession *session = sessions->pdata[i];
-        VgpuMember *member = NULL;
-
-        if (!must_leave(session->member) || session->vm_id > VGPU_VM_ID_MAX)
-            continue;
-        /* Without a place it need not be looked at again before there is one. */
-        member = vgpu_pools_place(places->pools, session->pool, NULL);
-        if (member == NULL)
-            continue;
-        if (!vgpu_session_is_idle(session, now_us)) {
-            vgpu_member_leave(member);
-            left = TRUE;
-            continue;
-        }
-        g_message("domain '%s': moves from %c/%s to %s", session->name, session->pool,
-                  session->member->name, member->name);
-        places->put(session, member, places->user_data);
-    }
+    /* Without room it need not be looked at again before there is some. */
+    for (guint i = 0; i < sessions->len; i++)
+        left |= leave(places, sessions->pdata[i], now_us) == BUSY;
     return left;
 }
 

@@ -34,6 +34,12 @@ guint vgpu_places_fill(const VgpuPlaces *places);
 gboolean vgpu_places_drain(const VgpuPlaces *places, gint64 now_us);
 
 /*
+ * vgpu_places_leave:
+ * The same for one VM. Returns whether it is where it may stay.
+ */
+gboolean vgpu_places_leave(const VgpuPlaces *places, VgpuSession *session, gint64 now_us);
+
+/*
  * vgpu_places_move:
  * Moves a VM to the member of that name in its pool; "": to another one that the pool's placement
  * chooses. A busy one only if @force: what it has on the device is lost. FALSE with @error set.

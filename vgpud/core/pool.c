@@ -21,6 +21,7 @@ void vgpu_member_free(gpointer data)
     g_free(member->name);
     g_free(member->backend);
     g_free(member->device);
+    g_free(member->drain_reason);
     g_free(member);
 }
 

@@ -23,7 +23,9 @@ typedef struct {
     guint slots;   /* VMs at most; 0: no limit */
     guint used;    /* VMs placed on it now */
 
-    gboolean draining; /* an operator wants it empty: it takes no more VMs */
+    gboolean draining; /* it is to be empty: it takes no more VMs */
+    char
+        *drain_reason; /* the breaker wants that, since its device failed; NULL: an operator does */
     gboolean removed;  /* the same, for good: the configuration has it no more */
     guint load;        /* how busy its device was of late, in thousandths: loads.h */
 } VgpuMember;

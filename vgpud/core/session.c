@@ -99,6 +99,8 @@ void vgpu_session_unref(VgpuSession *session)
     give_place_back(session);
     vgpu_page_unmap(session->page);
     close(session->page_fd);
+    vgpu_faults_clear(&session->faults);
+    vgpu_quarantine_clear(&session->quarantine);
     g_free(session->uuid);
     g_free(session->name);
     g_free(session);

@@ -12,6 +12,7 @@
 #include "faults.h"
 #include "page.h"
 #include "pool.h"
+#include "quarantine.h"
 #include "vgpu-registers.h"
 
 typedef enum {
@@ -43,11 +44,13 @@ typedef struct {
     VgpuSessionState state; /* only vgpu_session_set_state() writes it */
     VgpuMember *member;     /* its place, borrowed from VgpuPools; NULL: none, or given back */
     gint64 waiting_us;      /* g_get_monotonic_time() since when it has none; 0: it has one */
-    VgpuFaults faults;      /* deaths of its workers */
-    gint64 since_us;        /* g_get_real_time() of the reservation */
-    pid_t qemu_pid;         /* 0: none */
-    pid_t worker_pid;       /* 0: none */
-    VgpuPage *page;         /* accounting; shared with the workers */
+    VgpuFaults faults;      /* ends of its workers that were not wanted */
+    guint64 fault_counts[VGPU_FAULT_KINDS]; /* the same by kind */
+    VgpuQuarantine quarantine;              /* in state QUARANTINED: until when and why */
+    gint64 since_us;                        /* g_get_real_time() of the reservation */
+    pid_t qemu_pid;                         /* 0: none */
+    pid_t worker_pid;                       /* 0: none */
+    VgpuPage *page;                         /* accounting; shared with the workers */
     int page_fd;
     VgpuAccounts accounts; /* what the VM has had; only vgpu_session_look() writes it */
     guint64 looked_ns;     /* when, CLOCK_MONOTONIC */

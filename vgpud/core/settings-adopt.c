@@ -31,6 +31,8 @@ static char *keys_for_later(const VgpuSettings *a, const VgpuSettings *b)
          !g_strv_equal((const char *const *)a->worker_groups,
                        (const char *const *)b->worker_groups));
     note(list, "fault-budget", a->fault_budget != b->fault_budget);
+    note(list, "error-budget", a->error_budget != b->error_budget);
+    note(list, "backend-fault-budget", a->backend_fault_budget != b->backend_fault_budget);
     note(list, "fault-window-s", a->fault_window_s != b->fault_window_s);
     note_text(list, "[legacy] directory", a->legacy_dir, b->legacy_dir);
     note(list, "[legacy] idle-s", a->legacy_idle_s != b->legacy_idle_s);
@@ -42,6 +44,8 @@ char *vgpu_settings_adopt(VgpuSettings *settings, VgpuSettings *next)
     settings->request_timeout_ms = next->request_timeout_ms;
     settings->quarantine_s = next->quarantine_s;
     settings->worker_memory_mib = next->worker_memory_mib;
+    settings->quarantine_max_s = next->quarantine_max_s;
+    settings->breaker_vms = next->breaker_vms;
     g_free(settings->pools_dir);
     settings->pools_dir = g_strdup(next->pools_dir);
     vgpu_pools_merge(settings->pools, next->pools);

@@ -17,6 +17,8 @@
 #define DEFAULT_UID_BASE 1900000000u
 #define MAX_UID_BASE     2000000000u
 
+#define MAX_FAULT_BUDGET 64 /* a worker's start is dear */
+
 #define MAX_MEMORY_MIB (16u << 20) /* more than any host has */
 
 /* A pool that needs no file: whatever OpenCL finds first. The legacy clients know A and B. */
@@ -44,8 +46,12 @@ static VgpuSettings *defaults(void)
     settings->worker_memory_mib = 4096;
     settings->request_timeout_ms = 5000;
     settings->fault_budget = 10;
+    settings->error_budget = 1000;
+    settings->backend_fault_budget = 100;
     settings->fault_window_s = 60;
     settings->quarantine_s = 30;
+    settings->quarantine_max_s = 3600;
+    settings->breaker_vms = 3;
     settings->legacy_idle_s = 60;
     return settings;
 }
@@ -120,6 +126,25 @@ static gboolean read_groups(const VgpuKeyFile *file, VgpuSettings *settings, GEr
     return TRUE;
 }
 
+static gboolean read_faults(const VgpuKeyFile *file, VgpuSettings *s, GError **error)
+{
+    if (!vgpu_key_file_number(file, GROUP, "fault-budget", 0, MAX_FAULT_BUDGET, &s->fault_budget,
+                              error) ||
+        !vgpu_key_file_number(file, GROUP, "error-budget", 0, VGPU_FAULTS_MAX_BUDGET,
+                              &s->error_budget, error) ||
+        !vgpu_key_file_number(file, GROUP, "backend-fault-budget", 0, VGPU_FAULTS_MAX_BUDGET,
+                              &s->backend_fault_budget, error) ||
+        !vgpu_key_file_number(file, GROUP, "fault-window-s", 1, 86400, &s->fault_window_s, error) ||
+        !vgpu_key_file_number(file, GROUP, "quarantine-s", 1, 86400, &s->quarantine_s, error) ||
+        !vgpu_key_file_number(file, GROUP, "quarantine-max-s", 1, 86400, &s->quarantine_max_s,
+                              error) ||
+        !vgpu_key_file_number(file, GROUP, "breaker-vms", 0, 1000, &s->breaker_vms, error))
+        return FALSE;
+    /* By itself a VM must never take a device from the others. */
+    return s->breaker_vms != 1 || vgpu_key_file_fail(file, error, GROUP, "breaker-vms",
+                                                     "one VM is too few; 0 switches it off");
+}
+
 static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **error)
 {
     static const char *const known[] = {"connect",
@@ -134,7 +159,11 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
                                         "worker-uid-base",
                                         "worker-groups",
                                         "fault-budget",
+                                        "error-budget",
+                                        "backend-fault-budget",
                                         "quarantine-s",
+                                        "quarantine-max-s",
+                                        "breaker-vms",
                                         "request-timeout-ms",
                                         "fault-window-s",
                                         "trace-dir",
@@ -157,11 +186,7 @@ static gboolean read_keys(const VgpuKeyFile *file, VgpuSettings *s, GError **err
                                 &s->worker_memory_mib, error) &&
            vgpu_key_file_number(file, GROUP, "request-timeout-ms", 10, 600000,
                                 &s->request_timeout_ms, error) &&
-           vgpu_key_file_number(file, GROUP, "fault-budget", 0, VGPU_FAULTS_MAX_BUDGET,
-                                &s->fault_budget, error) &&
-           vgpu_key_file_number(file, GROUP, "fault-window-s", 1, 86400, &s->fault_window_s,
-                                error) &&
-           vgpu_key_file_number(file, GROUP, "quarantine-s", 1, 86400, &s->quarantine_s, error);
+           read_faults(file, s, error);
 }
 
 /* An empty directory is none. */

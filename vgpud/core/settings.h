@@ -34,9 +34,13 @@ typedef struct {
     char **worker_groups;    /* supplementary groups of a worker: who may open the GPU's nodes */
     guint worker_memory_mib; /* what a worker may take of the host's memory; 0: no limit */
     guint request_timeout_ms;
-    guint fault_budget; /* worker deaths within fault_window_s that are put up with */
+    guint fault_budget;         /* ends of workers within fault_window_s that are put up with */
+    guint error_budget;         /* the same of invalid requests; 0: any number */
+    guint backend_fault_budget; /* the same of requests that fail on the device */
     guint fault_window_s;
-    guint quarantine_s; /* how long a VM past its budget is kept out */
+    guint quarantine_s;     /* how long a VM past a budget is kept out at first */
+    guint quarantine_max_s; /* and at most, unless quarantine_s is more */
+    guint breaker_vms;      /* VMs for which a device fails within fault_window_s; 0: any number */
 
     char *legacy_dir;    /* one directory in it for each legacy VM; NULL: there are none */
     guint legacy_idle_s; /* a legacy VM's worker ends after so long without a request */

@@ -20,6 +20,7 @@ static void test_more_than_the_budget_within_the_window(void **state)
     /* The first has left the window, the second has not. */
     assert_true(vgpu_faults_add(&faults, 110));
     assert_false(vgpu_faults_add(&faults, 121));
+    vgpu_faults_clear(&faults);
 }
 
 static void test_slow_faults_never_trip(void **state)
@@ -30,6 +31,7 @@ static void test_slow_faults_never_trip(void **state)
     vgpu_faults_init(&faults, 3, 100);
     for (gint64 now = 0; now < 100000; now += 34)
         assert_false(vgpu_faults_add(&faults, now));
+    vgpu_faults_clear(&faults);
 }
 
 static void test_no_budget(void **state)
@@ -39,6 +41,7 @@ static void test_no_budget(void **state)
 
     vgpu_faults_init(&faults, 0, 100);
     assert_true(vgpu_faults_add(&faults, 5));
+    vgpu_faults_clear(&faults);
 }
 
 static void test_forgiven_faults_do_not_count(void **state)
@@ -54,6 +57,7 @@ static void test_forgiven_faults_do_not_count(void **state)
     assert_false(vgpu_faults_add(&faults, 3));
     assert_true(vgpu_faults_add(&faults, 3));
     assert_int_equal(faults.total, 6);
+    vgpu_faults_clear(&faults);
 }
 
 static void test_largest_budget(void **state)
@@ -65,6 +69,15 @@ static void test_largest_budget(void **state)
     for (guint i = 0; i < VGPU_FAULTS_MAX_BUDGET; i++)
         assert_false(vgpu_faults_add(&faults, 0));
     assert_true(vgpu_faults_add(&faults, 1));
+    vgpu_faults_clear(&faults);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+
+    assert_string_equal(vgpu_fault_name(VGPU_FAULT_CRASH), "crash");
+    assert_string_equal(vgpu_fault_name(VGPU_FAULT_BACKEND), "backend-faults");
 }
 
 int main(void)
@@ -75,6 +88,7 @@ int main(void)
         cmocka_unit_test(test_no_budget),
         cmocka_unit_test(test_forgiven_faults_do_not_count),
         cmocka_unit_test(test_largest_budget),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

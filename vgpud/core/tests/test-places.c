@@ -137,6 +137,23 @@ static void test_idle_leave_at_once_busy_when_idle(void **state)
     assert_log(f, "busy>y ");
 }
 
+static void test_one_leaves(void **state)
+{
+    Fixture *f = *state;
+    VgpuSession *vm = add(f, "vm", VGPU_PRIORITY_LOW, "x");
+    VgpuSession *other = add(f, "other", VGPU_PRIORITY_LOW, "x");
+
+    work(vm, FALSE);
+    work(other, FALSE);
+    assert_true(vgpu_places_leave(&f->places, vm, NOW)); /* it may stay */
+    vgpu_places_find(&f->places, "A/x", NULL)->draining = TRUE;
+    work(vm, TRUE);
+    assert_false(vgpu_places_leave(&f->places, vm, NOW));
+    vm->worker_pid = 0; /* its worker has died */
+    assert_true(vgpu_places_leave(&f->places, vm, NOW));
+    assert_log(f, "vm>y ");
+}
+
 static void test_without_room_they_stay(void **state)
 {
     Fixture *f = *state;
@@ -227,6 +244,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_legacy_vm_does_not_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_idle_leave_at_once_busy_when_idle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_leaves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_room_they_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_idle_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_operator_moves, set_up, tear_down),

@@ -28,7 +28,9 @@ static void test_pools_and_live_keys(void **state)
     (void)state;
     g_autoptr(VgpuSettings) settings = make("", 'A');
     g_autoptr(VgpuSettings) next =
-        make("request-timeout-ms=1234\nquarantine-s=5\nworker-memory-mib=99\npools-dir=/x/y", 'C');
+        make("request-timeout-ms=1234\nquarantine-s=5\nquarantine-max-s=6\nbreaker-vms=7\n"
+             "worker-memory-mib=99\npools-dir=/x/y",
+             'C');
     const VgpuPools *pools = settings->pools;
 
     assert_null(vgpu_settings_adopt(settings, next));
@@ -38,6 +40,8 @@ static void test_pools_and_live_keys(void **state)
     assert_int_equal(settings->request_timeout_ms, 1234);
     assert_int_equal(settings->quarantine_s, 5);
     assert_int_equal(settings->worker_memory_mib, 99);
+    assert_int_equal(settings->quarantine_max_s, 6);
+    assert_int_equal(settings->breaker_vms, 7);
     assert_string_equal(settings->pools_dir, "/x/y");
 }
 
@@ -46,10 +50,13 @@ static void test_others_stay_and_are_named(void **state)
     (void)state;
     g_autoptr(VgpuSettings) settings = make("run-dir=/run/a", 'A');
     g_autoptr(VgpuSettings) next =
-        make("connect=qemu:///session\nrun-dir=/run/b\nworker-groups=video\nfault-budget=3", 'A');
+        make("connect=qemu:///session\nrun-dir=/run/b\nworker-groups=video\nfault-budget=3\n"
+             "error-budget=4\nbackend-fault-budget=5",
+             'A');
 
     g_autofree char *later = vgpu_settings_adopt(settings, next);
-    assert_string_equal(later, "connect, run-dir, worker-groups, fault-budget");
+    assert_string_equal(later, "connect, run-dir, worker-groups, fault-budget, error-budget, "
+                               "backend-fault-budget");
     assert_string_equal(settings->run_dir, "/run/a");
     assert_int_not_equal(settings->fault_budget, 3);
 }

@@ -28,6 +28,11 @@ static void test_defaults(void **state)
     assert_null(settings->socket_group);
     assert_int_equal(settings->request_timeout_ms, 5000);
     assert_null(settings->legacy_dir);
+    assert_int_equal(settings->fault_budget, 10);
+    assert_int_equal(settings->error_budget, 1000);
+    assert_int_equal(settings->backend_fault_budget, 100);
+    assert_int_equal(settings->quarantine_max_s, 3600);
+    assert_int_equal(settings->breaker_vms, 3);
 }
 
 static void test_values(void **state)
@@ -36,7 +41,8 @@ static void test_values(void **state)
     g_autoptr(GError) error = NULL;
     g_autoptr(VgpuSettings) settings =
         parse("[vgpud]\nrun-dir=/run/other\nrequest-timeout-ms=250\nworker-groups= a , b\n"
-              "fault-budget=0\nsocket-group=qemu\n",
+              "fault-budget=0\nsocket-group=qemu\nerror-budget=65535\nbackend-fault-budget=7\n"
+              "quarantine-max-s=5\nbreaker-vms=0\n",
               &error);
 
     assert_non_null(settings);
@@ -44,6 +50,10 @@ static void test_values(void **state)
     assert_int_equal(settings->request_timeout_ms, 250);
     assert_string_equal(settings->worker_groups[1], "b");
     assert_int_equal(settings->fault_budget, 0);
+    assert_int_equal(settings->error_budget, 65535);
+    assert_int_equal(settings->backend_fault_budget, 7);
+    assert_int_equal(settings->quarantine_max_s, 5);
+    assert_int_equal(settings->breaker_vms, 0);
     assert_string_equal(settings->socket_group, "qemu");
 }
 
@@ -82,6 +92,8 @@ static void test_errors_name_the_place(void **state)
         {"[vgpud]\nrequest-timeout-ms=0\n",
          "request-timeout-ms: '0' is not a whole number from 10"},
         {"[vgpud]\nfault-budget=65\n", "fault-budget: '65' is not a whole number from 0 to 64"},
+        {"[vgpud]\nerror-budget=65536\n", "error-budget: '65536' is not a whole number from 0"},
+        {"[vgpud]\nbreaker-vms=1\n", "[vgpud] breaker-vms: one VM is too few; 0 switches it off"},
         {"[vgpud]\nworker-uid-base=0\n", "worker-uid-base: '0'"},
         {"[pools]\n", "vgpud.conf: [pools]: there is no such group; known: [vgpud], [legacy]"},
         {"[legacy]\ndirectory=srv\n", "[legacy] directory: 'srv' is not an absolute path"},
