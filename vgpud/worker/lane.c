@@ -99,6 +99,28 @@ static void look_for_loss(VgpuLane *lane)
     vgpu_deadline_disarm(lane->service->deadline);
 }
 
+void vgpu_lane_quarantine(VgpuLane *lane)
+{
+    vgpu_queue_break(&lane->queue, VGPU_RESULT_QUARANTINED);
+}
+
+/*
+ * A program sends on before it knows: what fails behind a failure may be no more than its
+ * consequence, until the guest has been told by an answer. One that wants none is a guest whose
+ * errors count once for a ring full of them.
+ */
+static void strike(VgpuLane *lane, enum vgpu_result status)
+{
+    if (lane->follows > 0) {
+        lane->follows--;
+    } else if (status != VGPU_RESULT_OK) {
+        vgpu_service_strike(lane->service, status);
+        lane->follows = VGPU_QUEUE_ENTRIES;
+    }
+    if (lane->command.flags & VGPU_COMMAND_ANSWER)
+        lane->follows = 0;
+}
+
 static gboolean collect(VgpuLane *lane)
 {
     VgpuOwner *owner = lane->owner;
@@ -111,6 +133,7 @@ static gboolean collect(VgpuLane *lane)
     if (failed) {
         vgpu_queue_fail(&lane->queue, owner->failed_tag, owner->failed);
         look_for_loss(lane);
+        vgpu_service_strike(lane->service, owner->failed);
     }
     owner->failed = VGPU_RESULT_OK;
     owner->device_ns = 0;
@@ -165,8 +188,11 @@ static gboolean fetch(VgpuLane *lane, gboolean *worked)
             lane->owner = vgpu_owner_new(lane->service->backend, &lane->service->gate.quota);
         return TRUE;
     }
+    if (next == VGPU_QUEUE_NEXT_BROKEN)
+        vgpu_service_strike(lane->service, VGPU_RESULT_BAD_QUEUE);
     if (next != VGPU_QUEUE_NEXT_NOTHING) {
         lane->leaving = next;
+        lane->follows = 0;
         *worked |= leave(lane);
     }
     return FALSE;
@@ -183,6 +209,7 @@ static void complete(VgpuLane *lane, enum vgpu_result status, VgpuCommandOutcome
     vgpu_service_account(service, status, sizeof(lane->command) + outcome->bytes_in,
                          outcome->bytes_out, outcome->elapsed_ns);
     vgpu_queue_complete(&lane->queue, &lane->command, status, outcome->result, outcome->elapsed_ns);
+    strike(lane, status);
     g_clear_error(&outcome->error);
 }
 

@@ -27,6 +27,7 @@ typedef struct {
     guint64 since_ns;    /* since when it waits for others than its own VM's work; 0: it did not */
     VgpuBuild *build;    /* what @command has begun; NULL: none */
     guint64 build_due_ns;
+    guint follows;         /* so many of the next commands may fail only because one has */
     guint64 charged;       /* bytes of shared memory, for as long as somebody has the queue open */
     VgpuQueueNext leaving; /* SESSION, BROKEN: the owner's window has to empty first; else NOTHING
                             */
@@ -49,6 +50,9 @@ gboolean vgpu_lane_serve(VgpuLane *lane, guint batch);
 /* The device is lost, and the process is going to end: tells the guest, if somebody has the queue.
  */
 void vgpu_lane_lose(VgpuLane *lane);
+
+/* Ends the session, if there is one: its guest reads why. The worker is about to end. */
+void vgpu_lane_quarantine(VgpuLane *lane);
 
 /* When the command that waits is to be tried again by the clock; G_MAXUINT64: it is not. */
 guint64 vgpu_lane_until(const VgpuLane *lane);

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "worker-exit.h"
 
 #define BATCH     32u     /* commands of one queue before it is another's turn */
 #define PASSES    16u     /* busy turns of all queues between two looks at the channel */
@@ -319,6 +319,14 @@ static VgpuWorkerExit lose(VgpuLoop *loop)
     return VGPU_WORKER_EXIT_LOST;
 }
 
+/* A budget is spent: the guest is told, and gets no further. */
+static VgpuWorkerExit give_up(VgpuLoop *loop)
+{
+    for (guint i = 0; i < loop->count; i++)
+        vgpu_lane_quarantine(&loop->lanes[i]);
+    return loop->service->strikes.exit;
+}
+
 VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
 {
     VgpuWorkerExit how;
@@ -333,6 +341,8 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
             return how;
         if (loop->service->lost)
             return lose(loop);
+        if (loop->service->strikes.exit != VGPU_WORKER_EXIT_CLOSED)
+            return give_up(loop);
         if (end_turn(loop, worked) || worked || spin(loop)) {
             if (++passes % PASSES != 0)
                 continue;

@@ -198,6 +198,8 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         return VGPU_WORKER_EXIT_FAILURE;
     }
     vgpu_gate_init(&service.gate, page, limits_of(options, backend));
+    vgpu_strikes_init(&service.strikes, (guint)options->error_budget,
+                      (guint)options->backend_fault_budget, (guint)options->fault_window_s);
     if (!vgpu_loop_init(&loop, &service, memory, (gsize)options->shm_size, (guint)options->queues,
                         options->queue_fds, shared ? options->lease_fd + 2 : -1, &error)) {
         g_critical("%s", error->message);
@@ -215,6 +217,7 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
     if (!options->no_sandbox || vgpu_loop_is_busy(&loop))
         _exit(result);
     vgpu_loop_clear(&loop);
+    vgpu_strikes_clear(&service.strikes);
     return result;
 }
 

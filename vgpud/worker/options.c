@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "lease.h"
 #include "vgpu-link.h"
 #include "vgpu-queue.h"
@@ -14,6 +15,8 @@
 #define DEFAULT_HANDLES         65536 /* sixteen queues full of them */
 #define DEFAULT_OUTSTANDING     256
 #define DEFAULT_WINDOW          64
+#define DEFAULT_FAULT_WINDOW_S  60
+#define MAX_FAULT_WINDOW_S      86400
 #define MAX_WINDOW              1024        /* VgpuSchedulerSettings.window */
 #define NO_ID                   G_MAXUINT32 /* -1 as a user or group means "as it is" */
 #define DEFAULT_OPEN_TIMEOUT_MS 60000       /* the first build of a kernel on a busy host */
@@ -125,6 +128,10 @@ static gboolean check(VgpuOptions *options, GError **error)
            check_range("--max-data-mib", options->max_data_mib, 0, G_MAXINT32, error) &&
            check_range("--max-handles", options->max_handles, 1, G_MAXINT32, error) &&
            check_range("--max-outstanding", options->max_outstanding, 1, G_MAXINT32, error) &&
+           check_range("--error-budget", options->error_budget, 0, VGPU_FAULTS_MAX_BUDGET, error) &&
+           check_range("--backend-fault-budget", options->backend_fault_budget, 0,
+                       VGPU_FAULTS_MAX_BUDGET, error) &&
+           check_range("--fault-window-s", options->fault_window_s, 1, MAX_FAULT_WINDOW_S, error) &&
            parse_groups(options, error) && check_channel(options->channel_fd, error) &&
            check_queues(options, error) && check_lease(options, error);
 }
@@ -142,6 +149,7 @@ static VgpuOptions *options_new(void)
     options->open_timeout_ms = DEFAULT_OPEN_TIMEOUT_MS;
     options->max_handles = DEFAULT_HANDLES;
     options->max_outstanding = DEFAULT_OUTSTANDING;
+    options->fault_window_s = DEFAULT_FAULT_WINDOW_S;
     options->group_ids = g_array_new(FALSE, FALSE, sizeof(gid_t));
     return options;
 }
@@ -178,6 +186,11 @@ VgpuOptions *vgpu_options_parse(int argc, char **argv, GError **error)
          "handles that the VM may have [65536]", "N"},
         {"max-outstanding", 0, 0, G_OPTION_ARG_INT, &o->max_outstanding,
          "commands of the VM that the device may have at once [256]", "N"},
+        {"error-budget", 0, 0, G_OPTION_ARG_INT, &o->error_budget,
+         "invalid requests within the window that are put up with, 0: any [0]", "N"},
+        {"backend-fault-budget", 0, 0, G_OPTION_ARG_INT, &o->backend_fault_budget,
+         "the same of requests that fail on the device [0]", "N"},
+        {"fault-window-s", 0, 0, G_OPTION_ARG_INT, &o->fault_window_s, "that window [60]", "S"},
         {"lease-fd", 0, 0, G_OPTION_ARG_INT, &o->lease_fd,
          "the first of the lease's memory, eventfd and pipe; without: the device is nobody else's",
          "N"},

@@ -44,6 +44,11 @@ typedef struct {
     gint64 max_data_mib;   /* of the process, on a CPU; 0: any amount */
     int max_handles;
     int max_outstanding;
+
+    /* What may go wrong within a window (strikes.h); 0: anything. */
+    int error_budget;
+    int backend_fault_budget;
+    int fault_window_s;
 } VgpuOptions;
 
 /*

@@ -102,6 +102,15 @@ void vgpu_service_refresh(VgpuService *service)
     service->build_ns = MAX(service->build_ns, service->timeout_ns);
 }
 
+void vgpu_service_strike(VgpuService *service, guint32 status)
+{
+    /* Without a device it is this host that is wrong. */
+    if (status == VGPU_ERROR_NONE ||
+        (status == VGPU_ERROR_EXECUTION_FAILED && service->backend == NULL))
+        return;
+    vgpu_strikes_add(&service->strikes, status, g_get_monotonic_time());
+}
+
 gboolean vgpu_service_take_turn(VgpuService *service)
 {
     guint64 waited_ns;
@@ -197,6 +206,7 @@ static gboolean run(VgpuService *service, enum vgpu_error status)
     if (status != VGPU_ERROR_NONE)
         vgpu_tally_add(&service->tally, status, live->request_id,
                        error != NULL ? error->message : NULL);
+    vgpu_service_strike(service, status);
     return answer(service, &response, device_ns, 0);
 }
 

@@ -9,10 +9,11 @@
 #include "gate.h"
 #include "page.h"
 #include "operations.h"
+#include "strikes.h"
 #include "tally.h"
 #include "trace.h"
 #include "turn.h"
-#include "worker.h"
+#include "worker-exit.h"
 
 /* The request that is being served. */
 typedef struct {
@@ -42,6 +43,7 @@ typedef struct {
     VgpuTurn turn;
     VgpuTrace trace;
     VgpuTally tally;
+    VgpuStrikes strikes; /* when its exit is set, the loop ends so */
     VgpuLive live;
     guint64 until_ns; /* the live request waits until then for the VM's rate; 0: it does not */
     guint64 retry_ns; /* without a backend: from when on it is to be tried again, by another worker;
@@ -117,6 +119,9 @@ void vgpu_service_account_device(const VgpuService *service, guint64 failures, g
 /* A request could not begin for @wait_ns, since it waited for the VM's rate or for its turn on the
  * device. Once for each that waited. */
 void vgpu_service_account_wait(const VgpuService *service, guint64 wait_ns);
+
+/* @status is what a request or a command was answered with: it may be a fault. */
+void vgpu_service_strike(VgpuService *service, guint32 status);
 
 /* What the VM holds now. */
 void vgpu_service_show_used(const VgpuService *service);

@@ -14,7 +14,7 @@
 
 #include "guest.h"
 #include "process.h"
-#include "worker.h"
+#include "worker-exit.h"
 
 #define QUEUES       4u
 #define SESSION      7u

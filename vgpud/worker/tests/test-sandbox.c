@@ -28,7 +28,7 @@
 
 #include "process.h"
 #include "sandbox-private.h"
-#include "worker.h"
+#include "worker-exit.h"
 
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 

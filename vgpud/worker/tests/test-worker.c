@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "process.h"
-#include "worker.h"
+#include "worker-exit.h"
 
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
