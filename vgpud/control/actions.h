@@ -44,5 +44,11 @@ typedef struct {
     gboolean (*move)(VgpuSession *session, const char *member, gboolean force, GError **error,
                      gpointer user_data);
 
+    /* Keeps a VM out for @seconds, up to VGPU_QUARANTINE_MAX_S; 0: until it is released. */
+    gboolean (*quarantine)(VgpuSession *session, guint seconds, GError **error, gpointer user_data);
+
+    /* Lets it back, if it is kept out, and forgives its faults. */
+    gboolean (*release)(VgpuSession *session, GError **error, gpointer user_data);
+
     gpointer user_data;
 } VgpuActions;

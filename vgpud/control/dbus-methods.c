@@ -282,6 +282,41 @@ static void move_vm(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GV
     finish(invocation, error);
 }
 
+static void quarantine(VgpuDBusMethods *self, GDBusMethodInvocation *invocation,
+                       GVariant *arguments)
+{
+    g_autoptr(GError) error = NULL;
+    const char *which;
+    guint seconds;
+
+    g_variant_get(arguments, "(&su)", &which, &seconds);
+    VgpuSession *session = find(self, invocation, which);
+    if (session == NULL)
+        return;
+    if (seconds > VGPU_QUARANTINE_MAX_S) {
+        g_dbus_method_invocation_return_error(
+            invocation, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
+            "%u s is too long: up to %u, or 0, until it is released", seconds,
+            VGPU_QUARANTINE_MAX_S);
+        return;
+    }
+    self->actions->quarantine(session, seconds, &error, self->actions->user_data);
+    finish(invocation, error);
+}
+
+static void release(VgpuDBusMethods *self, GDBusMethodInvocation *invocation, GVariant *arguments)
+{
+    g_autoptr(GError) error = NULL;
+    const char *which;
+
+    g_variant_get(arguments, "(&s)", &which);
+    VgpuSession *session = find(self, invocation, which);
+    if (session == NULL)
+        return;
+    self->actions->release(session, &error, self->actions->user_data);
+    finish(invocation, error);
+}
+
 /* Those that change something: who asks for them must be allowed to. */
 static const struct {
     const char *name;
@@ -296,6 +331,8 @@ static const struct {
     {"Reload", "handle-reload", reload},
     {"Drain", "handle-drain", drain},
     {"MoveVm", "handle-move-vm", move_vm},
+    {"Quarantine", "handle-quarantine", quarantine},
+    {"Release", "handle-release", release},
 };
 
 static void on_allowed(GDBusMethodInvocation *invocation, gpointer user_data)

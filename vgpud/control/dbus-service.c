@@ -188,6 +188,13 @@ void vgpu_dbus_service_pools_changed(VgpuDBusService *service)
     vgpu_dbus_objects_pools_changed(service->objects);
 }
 
+void vgpu_dbus_service_device_drained(VgpuDBusService *service, const char *key,
+                                      const char *const *members, const char *reason)
+{
+    vgpu_dbus_objects_pools_changed(service->objects);
+    vgpu_events_device_drained(service->events, key, members, reason);
+}
+
 void vgpu_dbus_service_free(VgpuDBusService *service)
 {
     if (service == NULL)

@@ -30,5 +30,9 @@ VgpuDBusService *vgpu_dbus_service_new(const char *bus, const VgpuModel *model,
 /* To be called when pools or members have come, gone or changed. */
 void vgpu_dbus_service_pools_changed(VgpuDBusService *service);
 
+/* The same, and as vgpu_events_device_drained(). */
+void vgpu_dbus_service_device_drained(VgpuDBusService *service, const char *key,
+                                      const char *const *members, const char *reason);
+
 void vgpu_dbus_service_free(VgpuDBusService *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuDBusService, vgpu_dbus_service_free)

@@ -6,6 +6,7 @@
 /* What was last seen of a session. */
 typedef struct {
     VgpuSessionState state;
+    gint64 quarantined_until_us;
     guint64 faults;
     char pool;
     enum vgpu_priority priority;
@@ -39,15 +40,28 @@ void vgpu_events_free(VgpuEvents *events)
     g_free(events);
 }
 
-static void emit(VgpuEvents *events, const VgpuSession *session, const char *kind)
+/* Takes @details, floating, over. */
+static void tell(VgpuEvents *events, const char *kind, const char *uuid, GVariant *details)
 {
-    GVariant *details =
-        g_variant_ref_sink(vgpu_model_event(session, kind, ++events->serial, g_get_real_time()));
-
+    g_variant_ref_sink(details);
     g_queue_push_tail(&events->past, details);
     if (events->past.length > VGPU_EVENTS_REMEMBERED)
         g_variant_unref(g_queue_pop_head(&events->past));
-    events->handler(kind, session->uuid, details, events->user_data);
+    events->handler(kind, uuid, details, events->user_data);
+}
+
+static void emit(VgpuEvents *events, const VgpuSession *session, const char *kind)
+{
+    tell(events, kind, session->uuid,
+         vgpu_model_event(session, kind, ++events->serial, g_get_real_time()));
+}
+
+void vgpu_events_device_drained(VgpuEvents *events, const char *key, const char *const *members,
+                                const char *reason)
+{
+    tell(events, "device-drained", "",
+         vgpu_model_device_event(key, members, reason, "device-drained", ++events->serial,
+                                 g_get_real_time()));
 }
 
 /* The event that a change of state is; NULL: none. */
@@ -76,6 +90,7 @@ static Seen see(const VgpuSession *session)
 {
     return (Seen){
         .state = session->state,
+        .quarantined_until_us = session->quarantine.until_us,
         .faults = session->faults.total,
         .pool = session->pool,
         .priority = session->priority,
@@ -88,6 +103,10 @@ static void compare(VgpuEvents *events, const VgpuSession *session, Seen *before
 {
     const Seen was = *before;
     const char *kind = transition(was.state, session->state);
+
+    if (kind == NULL && session->state == VGPU_SESSION_QUARANTINED &&
+        was.quarantined_until_us != session->quarantine.until_us)
+        kind = "quarantined";
 
     *before = see(session);
     if (session->state == VGPU_SESSION_ENDED)

@@ -8,10 +8,14 @@
  *   disconnected  its QEMU's connection is gone; the process may still run
  *   serving       a worker serves it
  *   worker-died   its worker has died, or could not be started
- *   quarantined   its workers died too often
+ *   quarantined   it is kept out, or for another time than before
  *   released      the quarantine is over
  *   changed       another pool, priority or place
  *   ended         it runs no longer, or its start failed after all
+ *
+ * And of devices, of which the events say so:
+ *
+ *   device-drained  the breaker has made its members take no more VMs
  */
 #pragma once
 
@@ -22,7 +26,7 @@
 
 typedef struct VgpuEvents VgpuEvents;
 
-/* @details is a{sv}; data/org.vgpud1.xml lists the keys. */
+/* @uuid "": not of a VM. @details is a{sv}; data/org.vgpud1.xml lists the keys. */
 typedef void (*VgpuEventHandler)(const char *kind, const char *uuid, GVariant *details,
                                  gpointer user_data);
 
@@ -31,6 +35,10 @@ void vgpu_events_free(VgpuEvents *events);
 
 /* To be called for each of the registry's news. */
 void vgpu_events_look(VgpuEvents *events, const VgpuSession *session, VgpuSessionNews news);
+
+/* The device of @key has failed, and @members, which end with NULL, are drained for that. */
+void vgpu_events_device_drained(VgpuEvents *events, const char *key, const char *const *members,
+                                const char *reason);
 
 /* The remembered ones, the oldest first: aa{sv}, floating; details with "kind" and "uuid". */
 GVariant *vgpu_events_list(const VgpuEvents *events);

@@ -170,6 +170,26 @@ static void append_limits(GString *out, const GPtrArray *subjects)
     }
 }
 
+static void append_faults(GString *out, const GPtrArray *subjects)
+{
+    begin(out, "vm_", "faults_total", "counter", "The same by their kind.");
+    for (guint j = 0; j < subjects->len; j++) {
+        const Subject *subject = subjects->pdata[j];
+
+        for (guint i = 0; i < VGPU_FAULT_KINDS; i++)
+            g_string_append_printf(
+                out, "vgpud_vm_faults_total{%s,kind=\"%s\"} %" G_GUINT64_FORMAT "\n",
+                subject->labels, vgpu_fault_name(i), subject->session->fault_counts[i]);
+    }
+    begin(out, "vm_", "quarantines_total", "counter", "How often the VM was quarantined.");
+    for (guint j = 0; j < subjects->len; j++) {
+        const Subject *subject = subjects->pdata[j];
+
+        g_string_append_printf(out, "vgpud_vm_quarantines_total{%s} %" G_GUINT64_FORMAT "\n",
+                               subject->labels, subject->session->quarantine.total);
+    }
+}
+
 static void append_vms(GString *out, const GPtrArray *subjects)
 {
     begin(out, "vm_", "info", "gauge", "Always 1: where the VM is.");
@@ -190,9 +210,35 @@ static void append_vms(GString *out, const GPtrArray *subjects)
         g_string_append_printf(out, "vgpud_vm_worker_faults_total{%s} %" G_GUINT64_FORMAT "\n",
                                subject->labels, (guint64)subject->session->faults.total);
     }
+    append_faults(out, subjects);
     append_accounts(out, "vm_", subjects);
     append_held(out, subjects);
     append_limits(out, subjects);
+}
+
+/* Which members take no more VMs, and who wants that. */
+static void append_members(GString *out, const VgpuModel *model)
+{
+    begin(out, "member_", "draining", "gauge",
+          "1: it takes no more VMs; by: the operator or the "
+          "breaker.");
+    for (char letter = 'A'; letter < 'A' + LETTERS; letter++) {
+        const VgpuPool *pool = vgpu_pools_get(model->pools, letter);
+
+        for (guint i = 0; pool != NULL && i < pool->members->len; i++) {
+            const VgpuMember *member = pool->members->pdata[i];
+            g_autofree char *name = escape(member->name);
+
+            if (member->removed)
+                continue;
+            g_string_append_printf(
+                out,
+                "vgpud_member_draining{pool=\"%c\",member=\"%s\",by=\"operator\"} %d\n"
+                "vgpud_member_draining{pool=\"%c\",member=\"%s\",by=\"breaker\"} %d\n",
+                letter, name, member->draining && member->drain_reason == NULL, letter, name,
+                member->draining && member->drain_reason != NULL);
+        }
+    }
 }
 
 static void append_pools(GString *out, const VgpuModel *model, guint64 now_ns)
@@ -245,6 +291,7 @@ char *vgpu_metrics_text(const VgpuModel *model, guint64 now_ns)
     }
     append_own(out, model);
     append_pools(out, model, now_ns);
+    append_members(out, model);
     append_vms(out, subjects);
     return g_string_free(out, FALSE);
 }

@@ -1,41 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model.h"
+#include "model-private.h"
 
 #include <string.h>
 
 #include "vgpu-codec.h"
-
-/* A counter that a worker writes: signed 64 bits are what JSON tools can read. */
-#define COUNTER(page, field) MIN(atomic_load(&(page)->field), (guint64)G_MAXINT64)
-
-static void put(GVariantBuilder *dict, const char *key, GVariant *value)
-{
-    g_variant_builder_add(dict, "{sv}", key, value);
-}
-
-static void put_string(GVariantBuilder *dict, const char *key, const char *text)
-{
-    put(dict, key, g_variant_new_take_string(g_utf8_make_valid(text == NULL ? "" : text, -1)));
-}
-
-static void put_uint(GVariantBuilder *dict, const char *key, guint value)
-{
-    put(dict, key, g_variant_new_uint32(value));
-}
-
-static void put_count(GVariantBuilder *dict, const char *key, guint64 value)
-{
-    put(dict, key, g_variant_new_uint64(value));
-}
-
-/* Each limit under its name; 0: there is none. */
-static void put_limits(GVariantBuilder *dict, const char *prefix, const VgpuLimits *limits)
-{
-    for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++) {
-        g_autofree char *key = g_strconcat(prefix, vgpu_limit_info(i)->name, NULL);
-        put_uint(dict, key, limits->value[i]);
-    }
-}
 
 /* How many VMs are in each state, also in those that none is in. */
 static GVariant *count_states(GPtrArray *sessions)
@@ -62,18 +30,18 @@ GVariant *vgpu_model_status(const VgpuModel *model, gint64 now_mono_us)
             pools++;
 
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_string(&dict, "version", VGPU_VERSION);
-    put(&dict, "protocol",
-        g_variant_new_take_string(
-            g_strdup_printf("%u.%u", VGPU_PROTOCOL_VERSION >> 16, VGPU_PROTOCOL_VERSION & 0xffff)));
-    put(&dict, "started-us", g_variant_new_int64(model->started_us));
-    put_count(&dict, "uptime-us", (guint64)(now_mono_us - model->started_mono_us));
-    put_string(&dict, "libvirt-uri", model->libvirt_uri);
-    put(&dict, "libvirt-connected", g_variant_new_boolean(model->libvirt_connected));
-    put_string(&dict, "libvirt-detail", model->libvirt_detail);
-    put_uint(&dict, "pool-count", pools);
-    put_uint(&dict, "vm-count", sessions->len);
-    put(&dict, "vms-by-state", count_states(sessions));
+    vgpu_model_put_string(&dict, "version", VGPU_VERSION);
+    vgpu_model_put(&dict, "protocol",
+                   g_variant_new_take_string(g_strdup_printf("%u.%u", VGPU_PROTOCOL_VERSION >> 16,
+                                                             VGPU_PROTOCOL_VERSION & 0xffff)));
+    vgpu_model_put(&dict, "started-us", g_variant_new_int64(model->started_us));
+    vgpu_model_put_count(&dict, "uptime-us", (guint64)(now_mono_us - model->started_mono_us));
+    vgpu_model_put_string(&dict, "libvirt-uri", model->libvirt_uri);
+    vgpu_model_put(&dict, "libvirt-connected", g_variant_new_boolean(model->libvirt_connected));
+    vgpu_model_put_string(&dict, "libvirt-detail", model->libvirt_detail);
+    vgpu_model_put_uint(&dict, "pool-count", pools);
+    vgpu_model_put_uint(&dict, "vm-count", sessions->len);
+    vgpu_model_put(&dict, "vms-by-state", count_states(sessions));
     return g_variant_builder_end(&dict);
 }
 
@@ -98,17 +66,18 @@ static GVariant *member_dict(GPtrArray *sessions, const VgpuMember *member)
     GVariantBuilder dict;
 
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_string(&dict, "name", member->name);
-    put_string(&dict, "backend", member->backend);
-    put_string(&dict, "device", member->device);
-    put_uint(&dict, "slots", member->slots);
-    put_uint(&dict, "used", member->used);
+    vgpu_model_put_string(&dict, "name", member->name);
+    vgpu_model_put_string(&dict, "backend", member->backend);
+    vgpu_model_put_string(&dict, "device", member->device);
+    vgpu_model_put_uint(&dict, "slots", member->slots);
+    vgpu_model_put_uint(&dict, "used", member->used);
     g_autofree char *key = vgpu_member_device_key(member);
-    put_string(&dict, "device-key", key);
-    put_uint(&dict, "load", member->load);
-    put(&dict, "draining", g_variant_new_boolean(member->draining));
-    put(&dict, "removed", g_variant_new_boolean(member->removed));
-    put(&dict, "device-names", member_devices(sessions, member));
+    vgpu_model_put_string(&dict, "device-key", key);
+    vgpu_model_put_uint(&dict, "load", member->load);
+    vgpu_model_put(&dict, "draining", g_variant_new_boolean(member->draining));
+    vgpu_model_put_string(&dict, "drain-reason", member->drain_reason);
+    vgpu_model_put(&dict, "removed", g_variant_new_boolean(member->removed));
+    vgpu_model_put(&dict, "device-names", member_devices(sessions, member));
     return g_variant_builder_end(&dict);
 }
 
@@ -122,31 +91,31 @@ static void put_accounts(GVariantBuilder *dict, const VgpuAccounts *accounts)
     for (guint code = VGPU_ERROR_NONE + 1; code < VGPU_ERROR_COUNT; code++)
         g_variant_builder_add(&errors, "{st}", vgpu_error_name(code),
                               count[VGPU_ACCOUNT_ERRORS + code]);
-    put_count(dict, "requests", count[VGPU_ACCOUNT_REQUESTS]);
-    put(dict, "errors", g_variant_builder_end(&errors));
-    put_count(dict, "bytes-in", count[VGPU_ACCOUNT_BYTES_IN]);
-    put_count(dict, "bytes-out", count[VGPU_ACCOUNT_BYTES_OUT]);
-    put_count(dict, "device-ns", count[VGPU_ACCOUNT_DEVICE_NS]);
-    put_count(dict, "service-ns", count[VGPU_ACCOUNT_SERVICE_NS]);
-    put(dict, "waits",
-        g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, &count[VGPU_ACCOUNT_WAITS],
-                                  VGPU_PAGE_WAITS, sizeof(guint64)));
-    put_count(dict, "wait-ns", count[VGPU_ACCOUNT_WAIT_NS]);
+    vgpu_model_put_count(dict, "requests", count[VGPU_ACCOUNT_REQUESTS]);
+    vgpu_model_put(dict, "errors", g_variant_builder_end(&errors));
+    vgpu_model_put_count(dict, "bytes-in", count[VGPU_ACCOUNT_BYTES_IN]);
+    vgpu_model_put_count(dict, "bytes-out", count[VGPU_ACCOUNT_BYTES_OUT]);
+    vgpu_model_put_count(dict, "device-ns", count[VGPU_ACCOUNT_DEVICE_NS]);
+    vgpu_model_put_count(dict, "service-ns", count[VGPU_ACCOUNT_SERVICE_NS]);
+    vgpu_model_put(dict, "waits",
+                   g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, &count[VGPU_ACCOUNT_WAITS],
+                                             VGPU_PAGE_WAITS, sizeof(guint64)));
+    vgpu_model_put_count(dict, "wait-ns", count[VGPU_ACCOUNT_WAIT_NS]);
 }
 
 static void put_rules(GVariantBuilder *dict, const VgpuPoolRules *rules)
 {
     const VgpuSchedulerSettings *scheduler = &rules->scheduler;
 
-    put_string(dict, "policy", vgpu_scheduler_policy_name(scheduler->policy));
-    put_uint(dict, "window", scheduler->window);
-    put_uint(dict, "slice-us", (guint)(scheduler->slice_ns / 1000));
-    put_uint(dict, "recall-ms", (guint)(scheduler->recall_ns / 1000000));
-    put_uint(dict, "floor-low", scheduler->floor_percent[VGPU_PRIORITY_LOW]);
-    put_uint(dict, "floor-medium", scheduler->floor_percent[VGPU_PRIORITY_MEDIUM]);
-    put_uint(dict, "floor-high", scheduler->floor_percent[VGPU_PRIORITY_HIGH]);
-    put_string(dict, "placement", vgpu_placement_name(rules->placement));
-    put_string(dict, "admission", rules->waits ? "wait" : "refuse");
+    vgpu_model_put_string(dict, "policy", vgpu_scheduler_policy_name(scheduler->policy));
+    vgpu_model_put_uint(dict, "window", scheduler->window);
+    vgpu_model_put_uint(dict, "slice-us", (guint)(scheduler->slice_ns / 1000));
+    vgpu_model_put_uint(dict, "recall-ms", (guint)(scheduler->recall_ns / 1000000));
+    vgpu_model_put_uint(dict, "floor-low", scheduler->floor_percent[VGPU_PRIORITY_LOW]);
+    vgpu_model_put_uint(dict, "floor-medium", scheduler->floor_percent[VGPU_PRIORITY_MEDIUM]);
+    vgpu_model_put_uint(dict, "floor-high", scheduler->floor_percent[VGPU_PRIORITY_HIGH]);
+    vgpu_model_put_string(dict, "placement", vgpu_placement_name(rules->placement));
+    vgpu_model_put_string(dict, "admission", rules->waits ? "wait" : "refuse");
 }
 
 static guint count_waiting(GPtrArray *sessions, char pool)
@@ -186,17 +155,17 @@ static GVariant *pool_dict(const VgpuModel *model, GPtrArray *sessions, const Vg
         g_variant_builder_add_value(&members, member_dict(sessions, pool->members->pdata[i]));
 
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_string(&dict, "name", letter);
-    put_string(&dict, "description", pool->description);
-    put_limits(&dict, "", &pool->limits.ceiling);
-    put_limits(&dict, "default-", &pool->limits.standard);
-    put_string(&dict, "over-quota", pool->limits.waits ? "wait" : "error");
+    vgpu_model_put_string(&dict, "name", letter);
+    vgpu_model_put_string(&dict, "description", pool->description);
+    vgpu_model_put_limits(&dict, "", &pool->limits.ceiling);
+    vgpu_model_put_limits(&dict, "default-", &pool->limits.standard);
+    vgpu_model_put_string(&dict, "over-quota", pool->limits.waits ? "wait" : "error");
     put_rules(&dict, &pool->rules);
-    put_uint(&dict, "used", vgpu_pool_used(pool));
-    put_uint(&dict, "waiting", count_waiting(sessions, pool->letter));
-    put(&dict, "draining", draining_members(pool));
-    put(&dict, "removed", g_variant_new_boolean(pool->removed));
-    put(&dict, "members", g_variant_builder_end(&members));
+    vgpu_model_put_uint(&dict, "used", vgpu_pool_used(pool));
+    vgpu_model_put_uint(&dict, "waiting", count_waiting(sessions, pool->letter));
+    vgpu_model_put(&dict, "draining", draining_members(pool));
+    vgpu_model_put(&dict, "removed", g_variant_new_boolean(pool->removed));
+    vgpu_model_put(&dict, "members", g_variant_builder_end(&members));
     put_accounts(&dict, vgpu_sessions_accounts(model->sessions, pool->letter,
                                                (guint64)g_get_monotonic_time() * 1000));
     return g_variant_builder_end(&dict);
@@ -224,116 +193,23 @@ GVariant *vgpu_model_pool(const VgpuModel *model, char letter)
     return pool == NULL ? NULL : pool_dict(model, sessions, pool);
 }
 
-static const char *backend_state_name(guint32 state)
+GVariant *vgpu_model_device_event(const char *key, const char *const *members, const char *reason,
+                                  const char *kind, guint64 serial, gint64 now_us)
 {
-    static const char *const names[] = {
-        [VGPU_PAGE_STARTING] = "starting",
-        [VGPU_PAGE_READY] = "ready",
-        [VGPU_PAGE_FAILED] = "failed",
-    };
-    return state < G_N_ELEMENTS(names) ? names[state] : "unknown";
-}
+    GVariantBuilder dict, names;
 
-/* How many requests were answered with each error, every code in each answer. */
-static GVariant *error_counts(const VgpuPage *page)
-{
-    GVariantBuilder dict;
-
-    g_variant_builder_init(&dict, G_VARIANT_TYPE("a{st}"));
-    for (guint code = VGPU_ERROR_NONE + 1; code < VGPU_ERROR_COUNT; code++)
-        g_variant_builder_add(&dict, "{st}", vgpu_error_name(code), COUNTER(page, errors[code]));
-    return g_variant_builder_end(&dict);
-}
-
-static GVariant *page_waits(const VgpuPage *page)
-{
-    guint64 waits[VGPU_PAGE_WAITS];
-
-    for (gsize i = 0; i < VGPU_PAGE_WAITS; i++)
-        waits[i] = COUNTER(page, waits[i]);
-    return g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, waits, VGPU_PAGE_WAITS,
-                                     sizeof(guint64));
-}
-
-/* The part that the worker wrote. */
-static void put_page(GVariantBuilder *dict, const VgpuPage *page)
-{
-    guint32 state = atomic_load(&page->state);
-    guint64 requests = COUNTER(page, requests);
-    guint64 service_ns = COUNTER(page, service_ns);
-    g_autofree char *device =
-        state == VGPU_PAGE_READY ? vgpu_page_get_text(page->device_name) : NULL;
-    g_autofree char *failure = state == VGPU_PAGE_FAILED ? vgpu_page_get_text(page->failure) : NULL;
-
-    put_string(dict, "backend-state", backend_state_name(state));
-    put_string(dict, "device", device);
-    put_string(dict, "failure", failure);
-    put_count(dict, "requests", requests);
-    put(dict, "errors", error_counts(page));
-    put_count(dict, "bytes-in", COUNTER(page, bytes_in));
-    put_count(dict, "bytes-out", COUNTER(page, bytes_out));
-    put_count(dict, "device-ns", COUNTER(page, device_ns));
-    put_count(dict, "service-ns", service_ns);
-    put_count(dict, "mean-service-ns", requests == 0 ? 0 : service_ns / requests);
-    put(dict, "last-us", g_variant_new_int64(MAX(0, atomic_load(&page->last_us))));
-    put(dict, "waits", page_waits(page));
-    put_count(dict, "wait-ns", COUNTER(page, wait_ns));
-}
-
-/* What it holds now. */
-static void put_used(GVariantBuilder *dict, const VgpuSession *session)
-{
-    static const char *const keys[VGPU_QUOTA_COUNT] = {
-        [VGPU_QUOTA_MEMORY] = "memory-used",        [VGPU_QUOTA_PROGRAMS] = "programs-used",
-        [VGPU_QUOTA_HANDLES] = "handles-used",      [VGPU_QUOTA_OUTSTANDING] = "outstanding-used",
-        [VGPU_QUOTA_SHARED] = "shared-memory-used",
-    };
-
-    for (gsize i = 0; i < VGPU_QUOTA_COUNT; i++)
-        put_count(dict, keys[i], vgpu_session_used(session, (VgpuQuotaKind)i));
-}
-
-/* The part that vgpud itself knows, and that changes seldom. */
-static void put_session(GVariantBuilder *dict, const VgpuSession *session)
-{
-    const char pool[] = {session->pool, '\0'};
-
-    put_string(dict, "name", session->name);
-    put_string(dict, "uuid", session->uuid);
-    put_uint(dict, "vm-id", session->vm_id);
-    put_string(dict, "pool", pool);
-    put_string(dict, "member", session->member == NULL ? NULL : session->member->name);
-    put(dict, "waiting", g_variant_new_boolean(vgpu_session_is_waiting(session)));
-    put_string(dict, "priority", vgpu_priority_name(session->priority));
-    put_limits(dict, "", &session->limits);
-    put_string(dict, "state", vgpu_session_state_name(session->state));
-    put_uint(dict, "qemu-pid", (guint)session->qemu_pid);
-    put_uint(dict, "worker-pid", (guint)session->worker_pid);
-    put_count(dict, "worker-faults", session->faults.total);
-}
-
-GVariant *vgpu_model_vm(const VgpuSession *session)
-{
-    GVariantBuilder dict;
-
+    g_variant_builder_init(&names, G_VARIANT_TYPE("as"));
+    for (; *members != NULL; members++)
+        g_variant_builder_add_value(&names,
+                                    g_variant_new_take_string(g_utf8_make_valid(*members, -1)));
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_session(&dict, session);
-    put(&dict, "since-us", g_variant_new_int64(session->since_us));
-    put_page(&dict, session->page);
-    put_used(&dict, session);
-    return g_variant_builder_end(&dict);
-}
-
-GVariant *vgpu_model_event(const VgpuSession *session, const char *kind, guint64 serial,
-                           gint64 now_us)
-{
-    GVariantBuilder dict;
-
-    g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
-    put_count(&dict, "serial", serial);
-    put(&dict, "time-us", g_variant_new_int64(now_us));
-    put_string(&dict, "kind", kind);
-    put_session(&dict, session);
+    vgpu_model_put_count(&dict, "serial", serial);
+    vgpu_model_put(&dict, "time-us", g_variant_new_int64(now_us));
+    vgpu_model_put_string(&dict, "kind", kind);
+    vgpu_model_put_string(&dict, "uuid", NULL);
+    vgpu_model_put_string(&dict, "device-key", key);
+    vgpu_model_put(&dict, "members", g_variant_builder_end(&names));
+    vgpu_model_put_string(&dict, "reason", reason);
     return g_variant_builder_end(&dict);
 }
 

@@ -46,6 +46,10 @@ GVariant *vgpu_model_vm(const VgpuSession *session);
 GVariant *vgpu_model_event(const VgpuSession *session, const char *kind, guint64 serial,
                            gint64 now_us);
 
+/* a{sv}: the same of a device, that of @key; @members, "A/gpu0" and so on, end with NULL. */
+GVariant *vgpu_model_device_event(const char *key, const char *const *members, const char *reason,
+                                  const char *kind, guint64 serial, gint64 now_us);
+
 /*
  * vgpu_model_find:
  * The VM that @which means: a UUID, else a name, else a VM's number. A name that looks like a

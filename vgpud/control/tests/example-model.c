@@ -26,6 +26,7 @@ static VgpuSession *serving_session(VgpuPools *pools)
     session->qemu_pid = 1234;
     session->worker_pid = 1250;
     session->faults.total = 2;
+    session->fault_counts[VGPU_FAULT_DEADLINE] = 2;
     vgpu_page_set_text(page->device_name, "Example GPU");
     atomic_store(&page->state, VGPU_PAGE_READY);
     atomic_store(&page->requests, 1000);
@@ -120,6 +121,22 @@ static gboolean move(VgpuSession *session, const char *member, gboolean force, G
     return outcome(example, error);
 }
 
+static gboolean quarantine(VgpuSession *session, guint seconds, GError **error, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append_printf(example->asked, "quarantine %s for %u\n", session->name, seconds);
+    return outcome(example, error);
+}
+
+static gboolean release(VgpuSession *session, GError **error, gpointer user_data)
+{
+    ExampleModel *example = user_data;
+
+    g_string_append_printf(example->asked, "release %s\n", session->name);
+    return outcome(example, error);
+}
+
 static char *inject(const char *xml, GError **error, gpointer user_data)
 {
     const ExampleModel *example = user_data;
@@ -159,7 +176,8 @@ ExampleModel *example_model_new(void)
     };
     example->asked = g_string_new(NULL);
     example->actions = (VgpuActions){
-        set_element, detach_all, attach_all, inject, reload, drain, move, example,
+        set_element, detach_all, attach_all, inject,  reload,
+        drain,       move,       quarantine, release, example,
     };
     return example;
 }

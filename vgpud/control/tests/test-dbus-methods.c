@@ -127,6 +127,9 @@ static void test_attach_and_detach(void **state)
     assert_asks(fixture, "Drain", "('A/gpu0', false)", "undrain A/gpu0\n");
     assert_asks(fixture, "MoveVm", "('web', '', false)", "move web to ''\n");
     assert_asks(fixture, "MoveVm", "('3', 'gpu1', true)", "move web to 'gpu1' by force\n");
+    assert_asks(fixture, "Quarantine", "('3', uint32 0)", "quarantine web for 0\n");
+    assert_asks(fixture, "Quarantine", "('db', uint32 2592000)", "quarantine db for 2592000\n");
+    assert_asks(fixture, "Release", "('web',)", "release web\n");
 }
 
 static void test_what_does_not_work(void **state)
@@ -141,6 +144,11 @@ static void test_what_does_not_work(void **state)
     assert_fails(fixture, "Drain", "('A/gpu0', true)", VGPU_DBUS_ERROR_FAILED, "libvirt says no");
     assert_fails(fixture, "MoveVm", "('web', '', false)", VGPU_DBUS_ERROR_FAILED,
                  "libvirt says no");
+    assert_fails(fixture, "Quarantine", "('web', uint32 2592001)",
+                 "org.freedesktop.DBus.Error.InvalidArgs", "2592001 s is too long");
+    assert_fails(fixture, "Quarantine", "('nobody', uint32 5)", VGPU_DBUS_ERROR_NOT_FOUND,
+                 "nobody");
+    assert_fails(fixture, "Release", "('nobody',)", VGPU_DBUS_ERROR_NOT_FOUND, "nobody");
     assert_fails(fixture, "MoveVm", "('nobody', '', false)", VGPU_DBUS_ERROR_NOT_FOUND, "nobody");
 }
 

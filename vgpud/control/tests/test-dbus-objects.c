@@ -126,7 +126,7 @@ static void test_managed_objects(void **state)
     }
     g_autoptr(GVariant) web = g_variant_lookup_value(objects, WEB_PATH, NULL);
     g_autoptr(GVariant) properties = g_variant_lookup_value(web, "org.vgpud1.VM", NULL);
-    assert_int_equal(g_variant_n_children(properties), 38);
+    assert_int_equal(g_variant_n_children(properties), 42);
     assert_true(g_variant_lookup(properties, "Name", "&s", &name));
     assert_string_equal(name, "web");
 }

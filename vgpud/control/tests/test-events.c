@@ -112,6 +112,61 @@ static void test_faults(void **state)
     assert_told(fixture, "released ");
 }
 
+static GVariant *last_event(Fixture *fixture)
+{
+    g_autoptr(GVariant) list = g_variant_ref_sink(vgpu_events_list(fixture->events));
+
+    return g_variant_get_child_value(list, g_variant_n_children(list) - 1);
+}
+
+static void test_why(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(VgpuSession) session = start(fixture);
+    const char *text = NULL;
+    gint64 until_us = 0;
+
+    vgpu_quarantine_order(&session->quarantine, g_get_monotonic_time() + 5000000, "too \xff much");
+    vgpu_session_set_state(session, VGPU_SESSION_QUARANTINED);
+    assert_told(fixture, "quarantined ");
+    g_autoptr(GVariant) event = last_event(fixture);
+    assert_true(g_variant_lookup(event, "quarantine-reason", "&s", &text));
+    assert_string_equal(text, "too \xef\xbf\xbd much");
+    assert_true(g_variant_lookup(event, "quarantined-until-us", "x", &until_us));
+    assert_in_range(until_us - g_get_real_time(), 1, 5000000);
+
+    vgpu_quarantine_order(&session->quarantine, VGPU_QUARANTINE_FOREVER, "for good");
+    vgpu_session_changed(session);
+    assert_told(fixture, "quarantined ");
+    g_autoptr(GVariant) next = last_event(fixture);
+    assert_true(g_variant_lookup(next, "quarantined-until-us", "x", &until_us));
+    assert_int_equal(until_us, VGPU_QUARANTINE_FOREVER);
+    vgpu_session_changed(session);
+    assert_told(fixture, "");
+
+    vgpu_quarantine_end(&session->quarantine, FALSE);
+    vgpu_session_set_state(session, VGPU_SESSION_RESERVED);
+    assert_told(fixture, "released ");
+}
+
+static void test_a_device(void **state)
+{
+    Fixture *fixture = *state;
+    const char *const members[] = {"A/gpu0", "B/gpu0", NULL};
+    const char *text = NULL;
+    g_auto(GStrv) names = NULL;
+
+    vgpu_events_device_drained(fixture->events, "opencl:0:0", members, "it failed");
+    assert_told(fixture, "device-drained ");
+    g_autoptr(GVariant) event = last_event(fixture);
+    assert_true(g_variant_lookup(event, "device-key", "&s", &text));
+    assert_string_equal(text, "opencl:0:0");
+    assert_true(g_variant_lookup(event, "reason", "&s", &text));
+    assert_string_equal(text, "it failed");
+    assert_true(g_variant_lookup(event, "members", "^as", &names));
+    assert_string_equal(names[1], "B/gpu0");
+}
+
 static void test_changes(void **state)
 {
     Fixture *fixture = *state;
@@ -162,6 +217,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_life, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
     };

@@ -50,6 +50,9 @@ static void test_counters(void **state)
     assert_line(text, "vgpud_vm_device_seconds_total{" WEB "} 0.005000000");
     assert_line(text, "vgpud_vm_received_bytes_total{" WEB "} 40000");
     assert_line(text, "vgpud_vm_worker_faults_total{" WEB "} 2");
+    assert_line(text, "vgpud_vm_faults_total{" WEB ",kind=\"deadline\"} 2");
+    assert_line(text, "vgpud_vm_faults_total{" WEB ",kind=\"invalid-requests\"} 0");
+    assert_line(text, "vgpud_vm_quarantines_total{" WEB "} 0");
     assert_line(text, "vgpud_vm_info{" WEB ",pool=\"A\",member=\"gpu0\",priority=\"high\","
                       "state=\"serving\"} 1");
     assert_line(text, "vgpud_pool_requests_total{pool=\"A\"} 1000");
@@ -57,6 +60,22 @@ static void test_counters(void **state)
     assert_line(text, "vgpud_pool_vms{pool=\"A\"} 1");
     assert_line(text, "vgpud_libvirt_connected 1");
     assert_true(g_str_has_suffix(text, "\n"));
+}
+
+static void test_draining(void **state)
+{
+    ExampleModel *example = *state;
+    const VgpuPool *pool = vgpu_pools_get(example->pools, 'A');
+    VgpuMember *first = pool->members->pdata[0], *second = pool->members->pdata[1];
+
+    first->draining = second->draining = TRUE;
+    second->drain_reason = g_strdup("it failed");
+    g_autofree char *text = read_text(example, 1);
+    assert_line(text, "vgpud_member_draining{pool=\"A\",member=\"gpu0\",by=\"operator\"} 1");
+    assert_line(text, "vgpud_member_draining{pool=\"A\",member=\"gpu0\",by=\"breaker\"} 0");
+    assert_line(text, "vgpud_member_draining{pool=\"A\",member=\"gpu1\",by=\"operator\"} 0");
+    assert_line(text, "vgpud_member_draining{pool=\"A\",member=\"gpu1\",by=\"breaker\"} 1");
+    assert_line(text, "vgpud_member_draining{pool=\"B\",member=\"none\",by=\"operator\"} 0");
 }
 
 static void test_histogram(void **state)
@@ -130,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_counters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_histogram, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_draining, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_are_escaped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_page, set_up, tear_down),

@@ -102,6 +102,7 @@ static void test_pools(void **state)
     assert_string(first, "name", "gpu0");
     assert_string(first, "backend", "opencl");
     assert_string(first, "device", "0:0");
+    assert_string(first, "drain-reason", "");
     assert_uint(first, "slots", 4);
     assert_uint(first, "used", 1);
     assert_string(second, "name", "gpu1");
@@ -162,6 +163,13 @@ static void test_vm(void **state)
     assert_count(vm, "service-ns", 20000000);
     assert_count(vm, "mean-service-ns", 20000);
     assert_count(vm, "worker-faults", 2);
+    assert_count(vm, "quarantines", 0);
+    assert_string(vm, "quarantine-reason", "");
+    g_autoptr(GVariant) faults = NULL;
+    GET(vm, "faults", "@a{st}", &faults);
+    assert_int_equal(g_variant_n_children(faults), VGPU_FAULT_KINDS);
+    assert_count(faults, "deadline", 2);
+    assert_count(faults, "backend-faults", 0);
 
     g_autoptr(GVariant) errors = NULL;
     GET(vm, "errors", "@a{st}", &errors);
