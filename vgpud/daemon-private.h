@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts of the daemon, for its own files: daemon.c, admission.c, residents.c, reload.c. */
+/* The parts of the daemon, for its own files: daemon.c, admission.c, residents.c, reload.c,
+ * quarantine.c. */
 #pragma once
 
+#include "breaker.h"
+#include "custody.h"
 #include "daemon.h"
 #include "dbus-service.h"
 #include "dispatcher.h"
@@ -25,8 +28,10 @@ struct VgpuDaemon {
     VgpuPlaces places;
     VgpuDispatcher *dispatcher; /* the devices, and who computes */
     VgpuLoads *loads;
-    guint loads_source; /* 0: nobody is there */
-    guint drain_source; /* 0: nobody is to leave a member */
+    guint loads_source;       /* 0: nobody is there */
+    guint drain_source;       /* 0: nobody is to leave a member */
+    VgpuCustodies *custodies; /* of all VMs, legacy ones among them */
+    VgpuBreaker *breaker;
     VgpuHookServer *hooks;
     VgpuStateFile *state;
     VgpuHost *host;
@@ -68,6 +73,19 @@ void vgpu_daemon_on_running(const VgpuDomain *live, gpointer daemon);
  * leave them, now and as soon as they are idle; what is empty and removed goes.
  */
 void vgpu_daemon_settle(VgpuDaemon *self);
+
+/* The same, as soon as what is under way has ended: from where no VM may be moved. */
+void vgpu_daemon_settle_soon(VgpuDaemon *self);
+
+/* --- quarantine.c: who is kept out, and which devices are --- */
+
+/* Sets custodies and breaker up; the state file is there. */
+void vgpu_daemon_init_quarantine(VgpuDaemon *self);
+
+/* For VgpuActions; user data: the daemon. */
+gboolean vgpu_daemon_quarantine(VgpuSession *session, guint seconds, GError **error,
+                                gpointer daemon);
+gboolean vgpu_daemon_release(VgpuSession *session, GError **error, gpointer daemon);
 
 /* --- reload.c: what operators change of pools; for VgpuActions --- */
 

@@ -73,27 +73,16 @@ static void on_legacy_place_free(gpointer data)
     vgpu_daemon_settle(data);
 }
 
-static void on_legacy_quarantined(const char *uuid, gint64 until_us, gpointer data)
-{
-    vgpu_state_file_set_quarantined(((VgpuDaemon *)data)->state, uuid, until_us);
-}
-
-static gint64 legacy_quarantined_until(const char *uuid, gpointer data)
-{
-    return vgpu_state_file_quarantined(((VgpuDaemon *)data)->state, uuid, g_get_monotonic_time());
-}
-
 /* VMs of libvirt's are served without it, too. */
 static void start_legacy(VgpuDaemon *self)
 {
-    static const VgpuLegacyHandlers handlers = {on_legacy_place_free, on_legacy_quarantined,
-                                                legacy_quarantined_until};
+    static const VgpuLegacyHandlers handlers = {on_legacy_place_free};
     g_autoptr(GError) error = NULL;
 
     if (self->settings->legacy_dir == NULL)
         return;
-    self->legacy =
-        vgpu_legacy_new(self->settings, self->sessions, self->dispatcher, &handlers, self, &error);
+    self->legacy = vgpu_legacy_new(self->settings, self->sessions, self->dispatcher,
+                                   self->custodies, &handlers, self, &error);
     if (self->legacy == NULL)
         g_warning("legacy VMs are not served until vgpud's next start: %s", error->message);
 }
@@ -128,6 +117,7 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, const char *config, const ch
         return NULL;
     self->state = vgpu_state_file_open(settings->run_dir);
     vgpu_daemon_restore_draining(self);
+    vgpu_daemon_init_quarantine(self);
     start_host(self);
     self->for_operators = (VgpuOperator){
         .host = self->host,
@@ -136,6 +126,8 @@ VgpuDaemon *vgpu_daemon_new(VgpuSettings *settings, const char *config, const ch
         .reload = vgpu_daemon_on_reload,
         .drain = vgpu_daemon_drain,
         .move = vgpu_daemon_move,
+        .quarantine = vgpu_daemon_quarantine,
+        .release = vgpu_daemon_release,
         .daemon = self,
     };
     self->actions = vgpu_operator_actions(&self->for_operators);
@@ -153,6 +145,8 @@ void vgpu_daemon_free(VgpuDaemon *self)
     g_clear_handle_id(&self->loads_source, g_source_remove);
     g_clear_pointer(&self->loads, vgpu_loads_free);
     g_hash_table_unref(self->vms);
+    g_clear_pointer(&self->custodies, vgpu_custodies_free);
+    g_clear_pointer(&self->breaker, vgpu_breaker_free);
     g_clear_pointer(&self->dispatcher, vgpu_dispatcher_free);
     vgpu_sessions_free(self->sessions);
     g_clear_pointer(&self->hooks, vgpu_hook_server_free);

@@ -107,6 +107,20 @@ static gboolean move(VgpuSession *session, const char *member, gboolean force, G
     return self->move(session, member, force, error, self->daemon);
 }
 
+static gboolean quarantine(VgpuSession *session, guint seconds, GError **error, gpointer user_data)
+{
+    const VgpuOperator *self = user_data;
+
+    return self->quarantine(session, seconds, error, self->daemon);
+}
+
+static gboolean release(VgpuSession *session, GError **error, gpointer user_data)
+{
+    const VgpuOperator *self = user_data;
+
+    return self->release(session, error, self->daemon);
+}
+
 VgpuActions vgpu_operator_actions(VgpuOperator *self)
 {
     return (VgpuActions){
@@ -117,6 +131,8 @@ VgpuActions vgpu_operator_actions(VgpuOperator *self)
         .reload = reload,
         .drain = drain,
         .move = move,
+        .quarantine = quarantine,
+        .release = release,
         .user_data = self,
     };
 }

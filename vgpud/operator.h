@@ -18,6 +18,8 @@ typedef struct {
     gboolean (*drain)(const char *member, gboolean drain, GError **error, gpointer daemon);
     gboolean (*move)(VgpuSession *session, const char *member, gboolean force, GError **error,
                      gpointer daemon);
+    gboolean (*quarantine)(VgpuSession *session, guint seconds, GError **error, gpointer daemon);
+    gboolean (*release)(VgpuSession *session, GError **error, gpointer daemon);
     gpointer daemon;
 } VgpuOperator;
 

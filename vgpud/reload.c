@@ -14,8 +14,10 @@ void vgpu_daemon_restore_draining(VgpuDaemon *self)
             VgpuMember *member = pool->members->pdata[i];
             g_autofree char *name = g_strdup_printf("%c/%s", letter, member->name);
 
-            if (!member->removed)
-                member->draining = vgpu_state_file_draining(self->state, name);
+            if (member->removed)
+                continue;
+            g_free(member->drain_reason);
+            member->draining = vgpu_state_file_draining(self->state, name, &member->drain_reason);
         }
     }
 }
@@ -101,8 +103,10 @@ gboolean vgpu_daemon_drain(const char *name, gboolean drain, GError **error, gpo
         g_message("%s: %s", name,
                   drain ? "takes no more VMs; those on it leave when they are idle"
                         : "takes VMs again");
+    /* From now on it is the operator's will. */
+    g_clear_pointer(&member->drain_reason, g_free);
     member->draining = drain;
-    vgpu_state_file_set_draining(self->state, name, drain);
+    vgpu_state_file_set_draining(self->state, name, drain, NULL);
     changed(self);
     return TRUE;
 }

@@ -73,6 +73,12 @@ void vgpu_daemon_settle(VgpuDaemon *self)
         vgpu_dbus_service_pools_changed(self->dbus);
 }
 
+void vgpu_daemon_settle_soon(VgpuDaemon *self)
+{
+    g_clear_handle_id(&self->drain_source, g_source_remove);
+    self->drain_source = g_idle_add(on_drain, self);
+}
+
 void vgpu_daemon_end_session(VgpuDaemon *self, const char *uuid)
 {
     VgpuSession *session = vgpu_sessions_by_uuid(self->sessions, uuid);
@@ -91,17 +97,18 @@ static void on_vm_ended(VgpuVm *vm, gpointer data)
     vgpu_daemon_end_session(data, vgpu_vm_session(vm)->uuid);
 }
 
-static void on_vm_quarantined(VgpuVm *vm, gint64 until_us, gpointer data)
+/* Its device may be one that is to be left: now it can. */
+static void on_vm_bare(VgpuVm *vm, gpointer data)
 {
-    VgpuDaemon *self = data;
+    const VgpuDaemon *self = data;
 
-    vgpu_state_file_set_quarantined(self->state, vgpu_vm_session(vm)->uuid, until_us);
+    vgpu_places_leave(&self->places, vgpu_vm_session(vm), g_get_real_time());
 }
 
 VgpuVm *vgpu_daemon_begin_session(VgpuDaemon *self, const VgpuDomain *domain,
                                   const VgpuConfig *config, VgpuMember *member, GError **error)
 {
-    static const VgpuVmHandlers handlers = {on_vm_ended, on_vm_quarantined};
+    static const VgpuVmHandlers handlers = {on_vm_ended, on_vm_bare};
     g_autofree char *path = vgpu_domain_socket_path(self->settings->run_dir, domain->uuid);
     g_autoptr(VgpuSession) session = NULL;
     const guint32 vm_id = domain->device->vm_id;
@@ -125,18 +132,14 @@ VgpuVm *vgpu_daemon_begin_session(VgpuDaemon *self, const VgpuDomain *domain,
     }
 
     const VgpuLimits limits = limits_of(config);
-    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &limits, self->dispatcher, &handlers,
-                             self, error);
+    VgpuVm *vm = vgpu_vm_new(session, self->settings, path, &limits, self->dispatcher,
+                             self->custodies, &handlers, self, error);
     if (vm == NULL)
         return NULL;
     vgpu_sessions_add(self->sessions, session);
     watch_loads(self);
     g_hash_table_insert(self->vms, session->uuid, vm);
-
-    const gint64 until_us =
-        vgpu_state_file_quarantined(self->state, session->uuid, g_get_monotonic_time());
-    if (until_us != 0)
-        vgpu_vm_quarantine(vm, until_us);
+    vgpu_vm_recall(vm);
     return vm;
 }
 

@@ -4,7 +4,9 @@
  * killing vgpud lets nobody out, and which members of pools are draining. A JSON file in the run
  * directory, which goes with a reboot of the host:
  *
- *   {"version": 1, "quarantined": {"UUID": 123456789}, "draining": ["A/left"]}
+ *   {"version": 1, "quarantined": {"UUID": 123456789}, "draining": ["A/left"],
+ *    "offenders": {"UUID": {"level": 2, "forget": 345678901, "reason": "..."}},
+ *    "drain-reasons": {"A/left": "..."}}
  *
  * A time is CLOCK_MONOTONIC, microseconds. Everything else is found anew: a lost or broken file
  * costs nobody's service.
@@ -12,6 +14,8 @@
 #pragma once
 
 #include <glib.h>
+
+#include "quarantine.h"
 
 typedef struct VgpuStateFile VgpuStateFile;
 
@@ -22,21 +26,26 @@ typedef struct VgpuStateFile VgpuStateFile;
  */
 VgpuStateFile *vgpu_state_file_open(const char *run_dir);
 
-/* Until when the VM is quarantined; 0 when it is not, or no longer at @now_us. */
-gint64 vgpu_state_file_quarantined(const VgpuStateFile *file, const char *uuid, gint64 now_us);
+/* Puts what is known of the VM, also if it is over, into @quarantine, which is a zeroed one. */
+void vgpu_state_file_get_quarantine(const VgpuStateFile *file, const char *uuid,
+                                    VgpuQuarantine *quarantine);
 
 /*
- * vgpu_state_file_set_quarantined:
- * Notes it, 0 for no longer, and writes the file if that changes anything. A file that cannot be
- * written (a full disk) is a warning: what it was to say holds until vgpud ends.
+ * vgpu_state_file_set_quarantine:
+ * Notes it, and writes the file if that changes anything, without what matters no more at @now_us
+ * (g_get_monotonic_time()). A file that cannot be written (a full disk) is a warning: what it was
+ * to say holds until vgpud ends.
  */
-void vgpu_state_file_set_quarantined(VgpuStateFile *file, const char *uuid, gint64 until_us);
+void vgpu_state_file_set_quarantine(VgpuStateFile *file, const char *uuid,
+                                    const VgpuQuarantine *quarantine, gint64 now_us);
 
-/* Whether the member "POOL/NAME" is draining. */
-gboolean vgpu_state_file_draining(const VgpuStateFile *file, const char *member);
+/* Whether the member "POOL/NAME" is draining; then also VgpuMember's reason, owned by the caller.
+ */
+gboolean vgpu_state_file_draining(const VgpuStateFile *file, const char *member, char **reason);
 
 /* Notes whether it is, and writes the file if that changes anything. */
-void vgpu_state_file_set_draining(VgpuStateFile *file, const char *member, gboolean draining);
+void vgpu_state_file_set_draining(VgpuStateFile *file, const char *member, gboolean draining,
+                                  const char *reason);
 
 void vgpu_state_file_free(VgpuStateFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VgpuStateFile, vgpu_state_file_free)

@@ -20,6 +20,7 @@ struct VgpuLegacyVm {
     VgpuSession *session;
     const VgpuSettings *settings;
     VgpuDispatcher *dispatcher; /* NULL: devices are not shared */
+    VgpuCustody *custody;
     const VgpuLegacyVmHandlers *handlers;
     gpointer user_data;
     VgpuWorkerProcess *worker;
@@ -30,8 +31,8 @@ struct VgpuLegacyVm {
     gboolean is_owed; /* it was given up, and its worker may still answer it */
     guint deadline_source;
     guint idle_source;
-    guint quarantine_source;
     VgpuLimiter moves;
+    VgpuFaults invalid; /* requests that came to no worker */
 };
 
 VgpuSession *vgpu_legacy_vm_session(const VgpuLegacyVm *self)
@@ -98,54 +99,41 @@ static void end_live(VgpuLegacyVm *self, enum vgpu_error error, guint32 sum)
     self->handlers->answered(self, error, sum, self->user_data);
 }
 
-static gboolean on_quarantine_over(gpointer data)
+static void shut(gpointer vm)
 {
-    VgpuLegacyVm *self = data;
-
-    self->quarantine_source = 0;
-    vgpu_faults_forgive(&self->session->faults);
-    g_message("%s: released from quarantine", self->session->name);
-    vgpu_session_set_state(self->session, VGPU_SESSION_RESERVED);
-    self->handlers->quarantined(self, 0, self->user_data);
-    return G_SOURCE_REMOVE;
-}
-
-void vgpu_legacy_vm_quarantine(VgpuLegacyVm *self, gint64 until_us)
-{
-    const gint64 rest_us = MAX(0, until_us - g_get_monotonic_time());
+    VgpuLegacyVm *self = vm;
+    const gboolean was_busy = vgpu_legacy_vm_is_busy(self);
 
     drop_worker(self);
-    g_clear_handle_id(&self->quarantine_source, g_source_remove);
     vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
-    self->quarantine_source = g_timeout_add((guint)(rest_us / 1000), on_quarantine_over, self);
-    self->handlers->quarantined(self, until_us, self->user_data);
+    end_live(self, VGPU_ERROR_QUARANTINED, 0);
+    if (was_busy)
+        self->handlers->ready(self, self->user_data);
+}
+
+static void open_again(gpointer vm)
+{
+    VgpuLegacyVm *self = vm;
+
+    vgpu_session_set_state(self->session, VGPU_SESSION_RESERVED);
 }
 
 /* The worker has died, or must: that counts against the VM. */
-static void count_fault(VgpuLegacyVm *self)
+static void count_fault(VgpuLegacyVm *self, const VgpuWorkerEnd *end, enum vgpu_error answer)
 {
-    const VgpuSettings *settings = self->settings;
-    const gint64 now_us = g_get_monotonic_time();
-
     drop_worker(self);
-    const gboolean too_many = vgpu_faults_add(&self->session->faults, now_us);
-    vgpu_session_changed(self->session);
-    if (!too_many)
-        return;
-    g_warning("%s: its worker died more than %u times in %u s; quarantined for %u s",
-              self->session->name, settings->fault_budget, settings->fault_window_s,
-              settings->quarantine_s);
-    vgpu_legacy_vm_quarantine(self, now_us + (gint64)settings->quarantine_s * G_USEC_PER_SEC);
+    end_live(self, answer, 0);
+    vgpu_custody_count(self->custody, end);
 }
 
-static void on_worker_ended(gboolean clean, const char *how, gpointer data)
+static void on_worker_ended(const VgpuWorkerEnd *end, gpointer data)
 {
     VgpuLegacyVm *self = data;
 
-    (void)clean; /* we closed nothing, so it should not have ended */
-    g_warning("%s: worker %d ended: %s", self->session->name, (int)self->session->worker_pid, how);
-    count_fault(self);
-    end_live(self, VGPU_ERROR_EXECUTION_FAILED, 0);
+    /* Also a clean end: we closed nothing, so it should not have ended. */
+    g_warning("%s: worker %d ended: %s", self->session->name, (int)self->session->worker_pid,
+              end->how);
+    count_fault(self, end, VGPU_ERROR_EXECUTION_FAILED);
     self->handlers->ready(self, self->user_data);
 }
 
@@ -163,7 +151,10 @@ static gboolean on_deadline(gpointer data)
     } else {
         g_warning("%s: worker %d does not answer and is ended", self->session->name,
                   (int)self->session->worker_pid);
-        count_fault(self);
+        count_fault(self,
+                    &(VgpuWorkerEnd){.fault = VGPU_FAULT_DEADLINE, .how = (char *)"no answer came"},
+                    VGPU_ERROR_TIMEOUT);
+        return G_SOURCE_REMOVE;
     }
     end_live(self, VGPU_ERROR_TIMEOUT, 0);
     return G_SOURCE_REMOVE;
@@ -254,7 +245,8 @@ static enum vgpu_error start_worker(VgpuLegacyVm *self)
     if (self->worker == NULL) {
         self->channel = -1;
         g_warning("%s: cannot start its worker: %s", session->name, error->message);
-        count_fault(self);
+        count_fault(self, &(VgpuWorkerEnd){.fault = VGPU_FAULT_CRASH, .how = error->message},
+                    VGPU_ERROR_EXECUTION_FAILED);
         return VGPU_ERROR_EXECUTION_FAILED;
     }
     session->worker_pid = vgpu_worker_process_pid(self->worker);
@@ -342,9 +334,11 @@ static char *name_of(const char *folder)
 
 VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
                                  enum vgpu_priority priority, const VgpuSettings *settings,
-                                 VgpuDispatcher *dispatcher, const VgpuLegacyVmHandlers *handlers,
-                                 gpointer user_data, GError **error)
+                                 VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
+                                 const VgpuLegacyVmHandlers *handlers, gpointer user_data,
+                                 GError **error)
 {
+    static const VgpuCustodyWays ways = {shut, open_again};
     g_autofree char *uuid = uuid_of(folder);
     g_autofree char *name = name_of(folder);
     VgpuSession *session =
@@ -361,16 +355,32 @@ VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
     self->user_data = user_data;
     self->channel = -1;
     vgpu_limiter_init(&self->moves, MOVE_RATE);
-    vgpu_faults_init(&session->faults, settings->fault_budget,
+    vgpu_faults_init(&self->invalid, settings->error_budget,
                      (gint64)settings->fault_window_s * G_USEC_PER_SEC);
+    self->custody = vgpu_custody_new(custodies, session, &ways, self);
     return self;
+}
+
+void vgpu_legacy_vm_strike(VgpuLegacyVm *self)
+{
+    if (self->invalid.budget == 0 || self->session->state == VGPU_SESSION_QUARANTINED ||
+        !vgpu_faults_add(&self->invalid, g_get_monotonic_time()))
+        return;
+    vgpu_faults_forgive(&self->invalid);
+    vgpu_custody_count(self->custody, &(VgpuWorkerEnd){.fault = VGPU_FAULT_INVALID});
+}
+
+void vgpu_legacy_vm_recall(VgpuLegacyVm *self)
+{
+    vgpu_custody_recall(self->custody);
 }
 
 void vgpu_legacy_vm_free(VgpuLegacyVm *self)
 {
     drop_worker(self);
     g_clear_handle_id(&self->deadline_source, g_source_remove);
-    g_clear_handle_id(&self->quarantine_source, g_source_remove);
+    vgpu_custody_free(self->custody);
+    vgpu_faults_clear(&self->invalid);
     vgpu_session_set_state(self->session, VGPU_SESSION_ENDED);
     vgpu_session_unref(self->session);
     g_free(self);

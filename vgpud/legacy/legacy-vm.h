@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "custody.h"
 #include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
@@ -23,22 +24,20 @@ typedef struct {
 
     /* It has given its place in a pool back. */
     void (*left)(VgpuLegacyVm *vm, gpointer user_data);
-
-    /* It is quarantined until @until_us (g_get_monotonic_time()); 0: no longer. */
-    void (*quarantined)(VgpuLegacyVm *vm, gint64 until_us, gpointer user_data);
 } VgpuLegacyVmHandlers;
 
 /*
  * vgpu_legacy_vm_new:
  * For the directory @folder, after whose last part it is named, in @pool for a start. @number is
  * its place among the legacy VMs, from 0; its VM number is that beyond VGPU_VM_ID_MAX, which no
- * other VM has. @settings, @dispatcher (NULL: no worker shares its device)
- * and @handlers must stay valid. Returns NULL with @error set.
+ * other VM has. @settings, @dispatcher (NULL: no worker shares its device),
+ * @custodies and @handlers must stay valid. Returns NULL with @error set.
  */
 VgpuLegacyVm *vgpu_legacy_vm_new(const char *folder, guint number, char pool,
                                  enum vgpu_priority priority, const VgpuSettings *settings,
-                                 VgpuDispatcher *dispatcher, const VgpuLegacyVmHandlers *handlers,
-                                 gpointer user_data, GError **error);
+                                 VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
+                                 const VgpuLegacyVmHandlers *handlers, gpointer user_data,
+                                 GError **error);
 
 /* Ends its worker without a word; the session is ENDED. */
 void vgpu_legacy_vm_free(VgpuLegacyVm *vm);
@@ -68,5 +67,8 @@ gboolean vgpu_legacy_vm_send(VgpuLegacyVm *vm, const guint32 numbers[2]);
 /* After this long the order goes on without the answer: the net under the worker's deadline. */
 guint vgpu_legacy_vm_patience_ms(const VgpuSettings *settings);
 
-/* Keeps it out until @until_us (g_get_monotonic_time()): its requests get 0x0B. */
-void vgpu_legacy_vm_quarantine(VgpuLegacyVm *vm, gint64 until_us);
+/* It wrote a request that is none, which no worker has seen: it counts against error-budget. */
+void vgpu_legacy_vm_strike(VgpuLegacyVm *vm);
+
+/* vgpu_custody_recall() of its custody. */
+void vgpu_legacy_vm_recall(VgpuLegacyVm *vm);

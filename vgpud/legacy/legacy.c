@@ -42,6 +42,7 @@ typedef struct {
 struct VgpuLegacy {
     const VgpuSettings *settings;
     VgpuDispatcher *dispatcher;
+    VgpuCustodies *custodies;
     VgpuSessions *sessions;
     const VgpuLegacyHandlers *handlers;
     gpointer user_data;
@@ -97,13 +98,6 @@ static void on_left(VgpuLegacyVm *vm G_GNUC_UNUSED, gpointer data)
 
     if (!self->is_ending)
         self->handlers->place_free(self->user_data);
-}
-
-static void on_quarantined(VgpuLegacyVm *vm, gint64 until_us, gpointer data)
-{
-    const VgpuLegacy *self = ((Client *)data)->legacy;
-
-    self->handlers->quarantined(vgpu_legacy_vm_session(vm)->uuid, until_us, self->user_data);
 }
 
 static gboolean on_waited(gpointer data)
@@ -176,13 +170,14 @@ static void dispatch(VgpuLegacy *self)
 
 static gboolean make_vm(Client *client, GError **error)
 {
-    static const VgpuLegacyVmHandlers handlers = {on_answered, on_ready, on_left, on_quarantined};
+    static const VgpuLegacyVmHandlers handlers = {on_answered, on_ready, on_left};
     VgpuLegacy *self = client->legacy;
     g_autofree char *folder = g_build_filename(self->settings->legacy_dir, client->name, NULL);
     const VgpuLegacyLine *line = &client->taken.line;
 
-    client->vm = vgpu_legacy_vm_new(folder, client->number, line->pool, line->priority,
-                                    self->settings, self->dispatcher, &handlers, client, error);
+    client->vm =
+        vgpu_legacy_vm_new(folder, client->number, line->pool, line->priority, self->settings,
+                           self->dispatcher, self->custodies, &handlers, client, error);
     if (client->vm == NULL)
         return FALSE;
 
@@ -190,9 +185,7 @@ static gboolean make_vm(Client *client, GError **error)
     g_message("%s: its first request, pool %c; it is VM number %u here", session->name, line->pool,
               session->vm_id);
     vgpu_sessions_add(self->sessions, session);
-    const gint64 until_us = self->handlers->quarantined_until(session->uuid, self->user_data);
-    if (until_us != 0)
-        vgpu_legacy_vm_quarantine(client->vm, until_us);
+    vgpu_legacy_vm_recall(client->vm);
     return TRUE;
 }
 
@@ -203,6 +196,8 @@ static void on_taken(Client *client, const VgpuLegacyTaken *taken)
     client->taken = *taken;
     if (!taken->is_valid) {
         complain(client, VGPU_LEGACY_REQUEST " is malformed and was answered with an error");
+        if (client->vm != NULL)
+            vgpu_legacy_vm_strike(client->vm);
         answer_error(client, VGPU_ERROR_INVALID_REQUEST);
     } else if (client->vm == NULL &&
                vgpu_pools_get(client->legacy->settings->pools, taken->line.pool) == NULL) {
@@ -357,8 +352,8 @@ static void on_vanished(const char *name, gpointer data)
 }
 
 VgpuLegacy *vgpu_legacy_new(const VgpuSettings *settings, VgpuSessions *sessions,
-                            VgpuDispatcher *dispatcher, const VgpuLegacyHandlers *handlers,
-                            gpointer user_data, GError **error)
+                            VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
+                            const VgpuLegacyHandlers *handlers, gpointer user_data, GError **error)
 {
     static const VgpuLegacyWatchHandlers watch_handlers = {on_appeared, on_changed, on_vanished};
     VgpuLegacy *self = g_new0(VgpuLegacy, 1);
@@ -366,6 +361,7 @@ VgpuLegacy *vgpu_legacy_new(const VgpuSettings *settings, VgpuSessions *sessions
     self->settings = settings;
     self->sessions = sessions;
     self->dispatcher = dispatcher;
+    self->custodies = custodies;
     self->handlers = handlers;
     self->user_data = user_data;
     self->queue = vgpu_legacy_queue_new();

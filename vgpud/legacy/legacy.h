@@ -6,7 +6,7 @@
  *   legacy-watch   notices that a request.txt was written
  *   legacy-files   takes it away, checks it, puts a response.txt there; in threads (legacy-jobs)
  *   legacy-queue   the order
- *   legacy-vm      session, worker, fault budget, end of an idle worker
+ *   legacy-vm      session, worker, end of an idle worker
  *
  * A guest is answered once for each request that was taken, unless it has given it up by writing
  * another one. A vgpud that is killed leaves the requests that it had taken unanswered; none is
@@ -16,6 +16,7 @@
 
 #include <glib.h>
 
+#include "custody.h"
 #include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
@@ -25,12 +26,6 @@ typedef struct VgpuLegacy VgpuLegacy;
 typedef struct {
     /* A place in a pool has become free. */
     void (*place_free)(gpointer user_data);
-
-    /* The VM @uuid is quarantined until @until_us (g_get_monotonic_time()); 0: no longer. */
-    void (*quarantined)(const char *uuid, gint64 until_us, gpointer user_data);
-
-    /* Until when the VM @uuid was quarantined by a vgpud before this one; 0: it was not. */
-    gint64 (*quarantined_until)(const char *uuid, gpointer user_data);
 } VgpuLegacyHandlers;
 
 /*
@@ -41,8 +36,8 @@ typedef struct {
  * Returns NULL with @error set.
  */
 VgpuLegacy *vgpu_legacy_new(const VgpuSettings *settings, VgpuSessions *sessions,
-                            VgpuDispatcher *dispatcher, const VgpuLegacyHandlers *handlers,
-                            gpointer user_data, GError **error);
+                            VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
+                            const VgpuLegacyHandlers *handlers, gpointer user_data, GError **error);
 
 /* Answers what was taken with VGPU_ERROR_UNAVAILABLE, and ends all. No handler is called any more.
  */

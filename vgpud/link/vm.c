@@ -21,6 +21,7 @@ struct VgpuVm {
     VgpuSession *session;
     const VgpuSettings *settings;
     VgpuDispatcher *dispatcher; /* NULL: devices are not shared */
+    VgpuCustody *custody;
     const VgpuVmHandlers *handlers;
     gpointer user_data;
     VgpuDeviceSocket *socket;
@@ -29,7 +30,6 @@ struct VgpuVm {
     VgpuWorkerProcess *worker;
     int qemu_pidfd; /* -1: none */
     guint qemu_source;
-    guint quarantine_source;
     VgpuLimiter refusals; /* log lines about peers that were turned away */
     char *last_reason;    /* why a connection was closed last; NULL: it was not by us */
 };
@@ -84,59 +84,45 @@ static void announce(VgpuVm *self)
     drop_link(self);
 }
 
-static gboolean on_quarantine_over(gpointer data)
+static void shut(gpointer vm)
 {
-    VgpuVm *self = data;
+    VgpuVm *self = vm;
 
-    self->quarantine_source = 0;
-    vgpu_faults_forgive(&self->session->faults);
-    g_message("domain '%s': released from quarantine", self->session->name);
-    self->handlers->quarantined(self, 0, self->user_data);
+    drop_worker(self);
+    vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
+    announce(self);
+}
+
+static void open_again(gpointer vm)
+{
+    VgpuVm *self = vm;
+
     vgpu_session_set_state(self->session,
                            self->greeted ? VGPU_SESSION_LINKED : VGPU_SESSION_RESERVED);
     announce(self);
     start_worker(self);
-    return G_SOURCE_REMOVE;
 }
 
-void vgpu_vm_quarantine(VgpuVm *self, gint64 until_us)
-{
-    gint64 rest_us = MAX(0, until_us - g_get_monotonic_time());
-
-    drop_worker(self);
-    g_clear_handle_id(&self->quarantine_source, g_source_remove);
-    vgpu_session_set_state(self->session, VGPU_SESSION_QUARANTINED);
-    self->quarantine_source = g_timeout_add((guint)(rest_us / 1000), on_quarantine_over, self);
-    self->handlers->quarantined(self, until_us, self->user_data);
-    announce(self);
-}
-
-static void count_fault(VgpuVm *self)
+static void count_fault(VgpuVm *self, const VgpuWorkerEnd *end)
 {
     vgpu_session_set_state(self->session, VGPU_SESSION_LINKED);
-    gboolean too_many = vgpu_faults_add(&self->session->faults, g_get_monotonic_time());
-    vgpu_session_changed(self->session);
-    if (!too_many) {
-        start_worker(self);
+    if (vgpu_custody_count(self->custody, end))
         return;
-    }
-    g_warning("domain '%s': its worker died more than %u times in %u s; quarantined for %u s",
-              self->session->name, self->settings->fault_budget, self->settings->fault_window_s,
-              self->settings->quarantine_s);
-    vgpu_vm_quarantine(self, g_get_monotonic_time() +
-                                 (gint64)self->settings->quarantine_s * G_USEC_PER_SEC);
+    /* Nothing of it is on its device now. */
+    self->handlers->bare(self, self->user_data);
+    start_worker(self);
 }
 
-static void on_worker_ended(gboolean clean, const char *how, gpointer data)
+static void on_worker_ended(const VgpuWorkerEnd *end, gpointer data)
 {
     VgpuVm *self = data;
 
-    g_log(G_LOG_DOMAIN, clean ? G_LOG_LEVEL_INFO : G_LOG_LEVEL_WARNING,
+    g_log(G_LOG_DOMAIN, end->clean ? G_LOG_LEVEL_INFO : G_LOG_LEVEL_WARNING,
           "domain '%s': worker %d ended: %s", self->session->name, (int)self->session->worker_pid,
-          how);
+          end->how);
     drop_worker(self);
     /* Also after a clean end: a device that closes its channel but not its link found it broken. */
-    count_fault(self);
+    count_fault(self, end);
 }
 
 /* Starts a worker where one is due: QEMU is there, and the VM is served. */
@@ -152,7 +138,7 @@ static void start_worker(VgpuVm *self)
                                            on_worker_ended, self, &error);
     if (self->worker == NULL) {
         g_warning("domain '%s': cannot start its worker: %s", self->session->name, error->message);
-        count_fault(self);
+        count_fault(self, &(VgpuWorkerEnd){.fault = VGPU_FAULT_CRASH, .how = error->message});
         return;
     }
     self->session->worker_pid = vgpu_worker_process_pid(self->worker);
@@ -274,10 +260,16 @@ static void on_connection(int fd, gpointer data)
     self->link = vgpu_device_link_new(fd, &handlers, self);
 }
 
+void vgpu_vm_recall(VgpuVm *self)
+{
+    vgpu_custody_recall(self->custody);
+}
+
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    const VgpuLimits *limits, VgpuDispatcher *dispatcher,
+                    const VgpuLimits *limits, VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
                     const VgpuVmHandlers *handlers, gpointer user_data, GError **error)
 {
+    static const VgpuCustodyWays ways = {shut, open_again};
     VgpuVm *self = g_new0(VgpuVm, 1);
     gid_t group;
 
@@ -289,8 +281,7 @@ VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const ch
     self->qemu_pidfd = -1;
     vgpu_session_limit(session, limits, vgpu_pools_get(settings->pools, session->pool));
     vgpu_limiter_init(&self->refusals, (VgpuRate){1, 5});
-    vgpu_faults_init(&session->faults, settings->fault_budget,
-                     (gint64)settings->fault_window_s * G_USEC_PER_SEC);
+    self->custody = vgpu_custody_new(custodies, session, &ways, self);
     if (vgpu_device_socket_group(settings->socket_group, &group, error))
         self->socket = vgpu_device_socket_new(socket_path, group, on_connection, self, error);
     if (self->socket == NULL) {
@@ -305,7 +296,7 @@ void vgpu_vm_free(VgpuVm *self)
     g_clear_pointer(&self->socket, vgpu_device_socket_free);
     drop_worker(self);
     g_clear_pointer(&self->link, vgpu_device_link_free);
-    g_clear_handle_id(&self->quarantine_source, g_source_remove);
+    vgpu_custody_free(self->custody);
     g_clear_handle_id(&self->qemu_source, g_source_remove);
     if (self->qemu_pidfd >= 0)
         close(self->qemu_pidfd);

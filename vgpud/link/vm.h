@@ -7,6 +7,7 @@
  *   a worker is started        -> SERVING; CHANNEL is sent
  *   the worker dies            -> LINKED, a new one is started at once; past the fault budget
  *                                 QUARANTINED for a while: STATE tells the device to answer 0x0B
+ *                                 (custody.h)
  *   QEMU's connection drops    -> RESERVED; it reconnects
  *   QEMU's process ends        -> the ended handler
  */
@@ -14,6 +15,7 @@
 
 #include <glib.h>
 
+#include "custody.h"
 #include "dispatcher.h"
 #include "session.h"
 #include "settings.h"
@@ -24,19 +26,20 @@ typedef struct {
     /* The VM's QEMU process has ended. The handler frees the VM. */
     void (*ended)(VgpuVm *vm, gpointer user_data);
 
-    /* It is quarantined until @until_us (g_get_monotonic_time()); 0: no longer. */
-    void (*quarantined)(VgpuVm *vm, gint64 until_us, gpointer user_data);
+    /* Its worker has died and another one is about to be started: it may be moved first, by
+     * vgpu_vm_change(), with nothing to lose. */
+    void (*bare)(VgpuVm *vm, gpointer user_data);
 } VgpuVmHandlers;
 
 /*
  * vgpu_vm_new:
  * Binds the session's socket at @socket_path. @limits is what the domain asks for itself. Keeps
- * a reference of @session; @settings and @handlers must stay valid, and
+ * a reference of @session; @settings, @custodies and @handlers must stay valid, and
  * @dispatcher (NULL: no worker shares its device). Returns NULL with @error set;
  * the session is then ENDED.
  */
 VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const char *socket_path,
-                    const VgpuLimits *limits, VgpuDispatcher *dispatcher,
+                    const VgpuLimits *limits, VgpuDispatcher *dispatcher, VgpuCustodies *custodies,
                     const VgpuVmHandlers *handlers, gpointer user_data, GError **error);
 
 /*
@@ -47,11 +50,8 @@ VgpuVm *vgpu_vm_new(VgpuSession *session, const VgpuSettings *settings, const ch
  */
 gboolean vgpu_vm_adopt(VgpuVm *vm, GError **error);
 
-/*
- * vgpu_vm_quarantine:
- * Keeps the VM out until @until_us (g_get_monotonic_time()): each request is answered with 0x0B.
- */
-void vgpu_vm_quarantine(VgpuVm *vm, gint64 until_us);
+/* vgpu_custody_recall() of its custody. */
+void vgpu_vm_recall(VgpuVm *vm);
 
 VgpuSession *vgpu_vm_session(const VgpuVm *vm); /* borrowed */
 

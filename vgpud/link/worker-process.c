@@ -29,10 +29,11 @@
 
 struct VgpuWorkerProcess {
     GSubprocess *process;
-    pid_t pid;             /* 0: reaped */
-    uid_t uid;             /* its own */
-    VgpuTenant *tenant;    /* NULL: its device is nobody else's */
-    char *fenced;          /* why it was; NULL: it was not */
+    pid_t pid;          /* 0: reaped */
+    uid_t uid;          /* its own */
+    VgpuTenant *tenant; /* NULL: its device is nobody else's */
+    char *device_key;   /* vgpu_member_device_key() */
+    gboolean fenced;
     guint stuck_source;    /* 0: it was not, or for so long that others know */
     VgpuWorkerEnded ended; /* NULL: forgotten */
     gpointer user_data;
@@ -114,6 +115,9 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
     ADD("--channel-fd", "%d", CHANNEL_FD);
     ADD("--page-fd", "%d", PAGE_FD);
     ADD("--max-data-mib", "%u", settings->worker_memory_mib);
+    ADD("--error-budget", "%u", settings->error_budget);
+    ADD("--backend-fault-budget", "%u", settings->backend_fault_budget);
+    ADD("--fault-window-s", "%u", settings->fault_window_s);
     if (share != NULL) {
         ADD("--queues", "%u", vgpu_share_queues(share));
         ADD("--shm-size", "%" G_GUINT64_FORMAT, vgpu_share_size(share));
@@ -128,14 +132,6 @@ static char **make_arguments(const VgpuSession *session, const VgpuSettings *set
         ADD("--trace-fd", "%d", TRACE_FD);
 #undef ADD
     return g_strv_builder_end(builder);
-}
-
-static char *describe_end(GSubprocess *process)
-{
-    if (g_subprocess_get_if_signaled(process))
-        return g_strdup_printf("killed by signal %d (%s)", g_subprocess_get_term_sig(process),
-                               g_strsignal(g_subprocess_get_term_sig(process)));
-    return g_strdup_printf("exit status %d", g_subprocess_get_exit_status(process));
 }
 
 /* With all that it has forked. Its VM has no other worker before this. */
@@ -166,7 +162,7 @@ static void on_fence(gpointer data)
 
     if (self->pid == 0)
         return;
-    self->fenced = g_strdup("killed: it did not give its device back in time");
+    self->fenced = TRUE;
     kill_all(self);
     if (self->stuck_source == 0)
         self->stuck_source = g_timeout_add_seconds(STUCK_S, on_stuck, self);
@@ -190,13 +186,12 @@ static void on_process_end(GObject *source, GAsyncResult *result, gpointer data)
         vgpu_worker_process_free(self);
         return;
     }
-    gboolean clean =
-        g_subprocess_get_if_exited(process) && g_subprocess_get_exit_status(process) == 0;
-    g_autofree char *how = self->fenced != NULL ? g_steal_pointer(&self->fenced)
-                           : too_large          ? g_strdup("killed by the kernel: it passed "
-                                                                    "worker-memory-mib")
-                                                : describe_end(process);
-    self->ended(clean, how, self->user_data); /* frees self */
+    const VgpuWorkerKill kill = self->fenced ? VGPU_WORKER_FENCED
+                                : too_large  ? VGPU_WORKER_TOO_LARGE
+                                             : VGPU_WORKER_NOT_KILLED;
+    g_autofree char *key = g_steal_pointer(&self->device_key);
+    g_auto(VgpuWorkerEnd) end = vgpu_worker_end(g_subprocess_get_status(process), kill, key);
+    self->ended(&end, self->user_data); /* frees self */
 }
 
 /* The worker finds what @fd is at @target. */
@@ -273,11 +268,11 @@ static gboolean join(VgpuWorkerProcess *self, const VgpuSession *session,
                      const VgpuSettings *settings, VgpuDispatcher *dispatcher, GError **error)
 {
     const VgpuSchedulerSettings scheduling = scheduling_of(session, settings);
-    g_autofree char *key = vgpu_member_device_key(session->member);
 
+    self->device_key = vgpu_member_device_key(session->member);
     if (dispatcher == NULL)
         return TRUE;
-    self->tenant = vgpu_tenant_new(dispatcher, key, &scheduling, session->priority,
+    self->tenant = vgpu_tenant_new(dispatcher, self->device_key, &scheduling, session->priority,
                                    weight_of(&session->limits), on_fence, self, error);
     if (self->tenant == NULL)
         return FALSE;
@@ -393,6 +388,6 @@ void vgpu_worker_process_free(VgpuWorkerProcess *self)
     }
     g_clear_pointer(&self->tenant, vgpu_tenant_free);
     g_clear_object(&self->process);
-    g_free(self->fenced);
+    g_free(self->device_key);
     g_free(self);
 }

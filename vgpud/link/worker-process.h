@@ -11,14 +11,12 @@
 #include "session.h"
 #include "settings.h"
 #include "share.h"
+#include "worker-end.h"
 
 typedef struct VgpuWorkerProcess VgpuWorkerProcess;
 
-/*
- * The worker ended by itself; not called once it has been freed. @clean: it ended because its
- * channel was closed; else @how says for the log what happened. The handler frees it.
- */
-typedef void (*VgpuWorkerEnded)(gboolean clean, const char *how, gpointer user_data);
+/* The worker ended by itself; not called once it has been freed. The handler frees it. */
+typedef void (*VgpuWorkerEnded)(const VgpuWorkerEnd *end, gpointer user_data);
 
 /*
  * vgpu_worker_process_new:

@@ -32,11 +32,14 @@ typedef struct {
     VgpuSettings *settings;
     VgpuDispatcher *dispatcher;
     VgpuSession *session;
+    VgpuCustodies *custodies;
+    VgpuQuarantine kept; /* as the handler was told last */
+    char *blamed;        /* the device, likewise; NULL: none was */
     VgpuVm *vm;
     gboolean ended;
-    gint64 quarantined_until_us; /* as the handler was told last */
-    int qemu;                    /* our end of the control socket */
-    int channel;                 /* what CHANNEL brought */
+    guint bare;  /* how often it was */
+    int qemu;    /* our end of the control socket */
+    int channel; /* what CHANNEL brought */
     guint64 sequence;
 } Fixture;
 
@@ -84,12 +87,35 @@ static void on_ended(VgpuVm *vm, gpointer data)
     g_clear_pointer(&fixture->vm, vgpu_vm_free);
 }
 
-static void on_quarantined(VgpuVm *vm, gint64 until_us, gpointer data)
+static void on_bare(VgpuVm *vm, gpointer data)
 {
     Fixture *fixture = data;
 
-    (void)vm;
-    fixture->quarantined_until_us = until_us;
+    assert_ptr_equal(vm, fixture->vm);
+    fixture->bare++;
+}
+
+static void on_recall(VgpuSession *session, gpointer data)
+{
+    const Fixture *fixture = data;
+
+    vgpu_quarantine_copy(&session->quarantine, &fixture->kept);
+}
+
+static void on_note(const VgpuSession *session, gpointer data)
+{
+    Fixture *fixture = data;
+
+    vgpu_quarantine_copy(&fixture->kept, &session->quarantine);
+}
+
+static void on_blame(const VgpuSession *session, const char *device_key, gpointer data)
+{
+    Fixture *fixture = data;
+
+    assert_ptr_equal(session, fixture->session);
+    g_free(fixture->blamed);
+    fixture->blamed = g_strdup(device_key);
 }
 
 static char *in_folder(const Fixture *fixture, const char *name)
@@ -108,7 +134,8 @@ static void write_pid_file(Fixture *fixture, pid_t pid)
 /* A VM named web, number 7, in pool A, whose one member has @backend and @device. */
 static void begin(Fixture *fixture, const char *backend, const char *device, const char *more)
 {
-    static const VgpuVmHandlers handlers = {on_ended, on_quarantined};
+    static const VgpuVmHandlers handlers = {on_ended, on_bare};
+    static const VgpuCustodyHandlers custody_handlers = {on_recall, on_note, on_blame};
     g_autoptr(GError) error = NULL;
     g_autofree char *socket = in_folder(fixture, "vm.sock");
     g_autofree char *text = g_strdup_printf(
@@ -127,8 +154,9 @@ static void begin(Fixture *fixture, const char *backend, const char *device, con
     VgpuMember *member = vgpu_pools_place(fixture->settings->pools, 'A', &error);
     fixture->session = vgpu_session_new(UUID, "web", 7, 'A', VGPU_PRIORITY_HIGH, member, &error);
     assert_non_null(fixture->session);
+    fixture->custodies = vgpu_custodies_new(fixture->settings, &custody_handlers, fixture);
     fixture->vm = vgpu_vm_new(fixture->session, fixture->settings, socket, &(VgpuLimits){{0}},
-                              fixture->dispatcher, &handlers, fixture, &error);
+                              fixture->dispatcher, fixture->custodies, &handlers, fixture, &error);
     assert_non_null(fixture->vm);
 }
 
@@ -203,10 +231,9 @@ static void greet(Fixture *fixture)
     assert_int_equal(send(fixture->qemu, bytes, length, 0), length);
 }
 
-static void send_add(Fixture *fixture, guint32 a, guint32 b)
+static void send_request(Fixture *fixture, guint32 opcode, guint32 a, guint32 b)
 {
-    const struct vgpu_request add = {
-        .opcode = VGPU_OP_VECTOR_ADD, .param_count = 2, .params = {a, b}};
+    const struct vgpu_request add = {.opcode = opcode, .param_count = 2, .params = {a, b}};
     guint8 packet[VGPU_CHANNEL_MAX_PACKET];
     struct vgpu_channel_header header = {.type = VGPU_CHANNEL_REQUEST,
                                          .sequence = ++fixture->sequence};
@@ -215,6 +242,11 @@ static void send_add(Fixture *fixture, guint32 a, guint32 b)
     vgpu_channel_encode(&header, packet);
     assert_int_equal(send(fixture->channel, packet, sizeof(header) + header.length, MSG_NOSIGNAL),
                      sizeof(header) + header.length);
+}
+
+static void send_add(Fixture *fixture, guint32 a, guint32 b)
+{
+    send_request(fixture, VGPU_OP_VECTOR_ADD, a, b);
 }
 
 /* Waits for the answer; -1: the worker is gone. The error code, or NONE with the sum in @sum. */
@@ -269,6 +301,9 @@ static int tear_down(void **state)
     Fixture *fixture = *state;
 
     g_clear_pointer(&fixture->vm, vgpu_vm_free);
+    g_clear_pointer(&fixture->custodies, vgpu_custodies_free);
+    vgpu_quarantine_clear(&fixture->kept);
+    g_free(fixture->blamed);
     while (g_main_context_iteration(NULL, FALSE))
         ;
     g_clear_pointer(&fixture->dispatcher, vgpu_dispatcher_free);
@@ -367,14 +402,107 @@ static void test_past_the_fault_budget(void **state)
     expect_state(fixture, VGPU_ERROR_QUARANTINED);
     assert_int_equal(fixture->session->state, VGPU_SESSION_QUARANTINED);
     assert_int_equal(fixture->session->worker_pid, 0);
-    assert_in_range(fixture->quarantined_until_us - g_get_monotonic_time(), 1, G_USEC_PER_SEC);
+    assert_in_range(fixture->kept.until_us - g_get_monotonic_time(), 1, G_USEC_PER_SEC);
+    assert_int_equal(fixture->session->fault_counts[VGPU_FAULT_CRASH], 3);
+    assert_int_equal(fixture->bare, 2);
+    assert_string_equal(fixture->blamed, "fault:crash");
     /* It is let back by the timer, with a whole budget. */
     expect_state(fixture, VGPU_ERROR_NONE);
-    assert_int_equal(fixture->quarantined_until_us, 0);
+    assert_int_equal(fixture->kept.until_us, 0);
     expect_channel(fixture);
     send_add(fixture, 1, 1);
     assert_int_equal(receive_answer(fixture, &sum), -1);
     expect_channel(fixture);
+}
+
+/* @opcode, which is answered with @error, until the worker has had enough. */
+static void expect_end_after(Fixture *fixture, guint32 opcode, guint count, enum vgpu_error error)
+{
+    guint32 sum;
+
+    greet(fixture);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    for (guint i = 0; i < count; i++) {
+        assert_int_equal(fixture->session->state, VGPU_SESSION_SERVING);
+        send_request(fixture, opcode, 1, 1);
+        assert_int_equal(receive_answer(fixture, &sum), error);
+    }
+    expect_state(fixture, VGPU_ERROR_QUARANTINED);
+    assert_int_equal(fixture->session->worker_pid, 0);
+    assert_int_equal(atomic_load(&fixture->session->page->errors[error]), count);
+}
+
+static void test_too_many_invalid_requests(void **state)
+{
+    Fixture *fixture = *state;
+
+    begin(fixture, "null", "", "error-budget=3\nbackend-fault-budget=1\n");
+    expect_end_after(fixture, 0x7777, 4, VGPU_ERROR_UNSUPPORTED);
+    assert_string_equal(fixture->kept.reason, "more than 3 invalid requests in 60 s");
+    assert_int_equal(fixture->session->fault_counts[VGPU_FAULT_INVALID], 1);
+    assert_null(fixture->blamed);
+}
+
+static void test_too_many_backend_faults(void **state)
+{
+    Fixture *fixture = *state;
+
+    begin(fixture, "fault", "fail", "error-budget=1\nbackend-fault-budget=3\n");
+    expect_end_after(fixture, VGPU_OP_VECTOR_ADD, 4, VGPU_ERROR_EXECUTION_FAILED);
+    assert_string_equal(fixture->kept.reason, "more than 3 requests failed on its device in 60 s");
+    assert_int_equal(fixture->session->fault_counts[VGPU_FAULT_BACKEND], 1);
+    assert_string_equal(fixture->blamed, "fault:fail");
+}
+
+static void test_too_many_deadlines(void **state)
+{
+    Fixture *fixture = *state;
+
+    begin(fixture, "fault", "hang", "fault-budget=0\nrequest-timeout-ms=10\n");
+    expect_end_after(fixture, VGPU_OP_VECTOR_ADD, 1, VGPU_ERROR_TIMEOUT);
+    assert_int_equal(fixture->session->fault_counts[VGPU_FAULT_DEADLINE], 1);
+    assert_string_equal(fixture->blamed, "fault:hang");
+}
+
+/* A host without a device is not the VM's fault. */
+static void test_no_device_is_no_fault(void **state)
+{
+    Fixture *fixture = *state;
+    guint32 sum;
+
+    begin(fixture, "fault", "open-fail", "error-budget=1\nbackend-fault-budget=1\n");
+    greet(fixture);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    for (guint i = 0; i < 5; i++) {
+        send_add(fixture, 1, 1);
+        assert_int_equal(receive_answer(fixture, &sum), VGPU_ERROR_EXECUTION_FAILED);
+    }
+    send_request(fixture, VGPU_OP_NOP, 1, 1);
+    assert_int_equal(receive_answer(fixture, &sum), VGPU_ERROR_NONE);
+    assert_int_equal(fixture->session->state, VGPU_SESSION_SERVING);
+}
+
+static void test_by_hand(void **state)
+{
+    Fixture *fixture = *state;
+
+    begin(fixture, "null", "", "");
+    greet(fixture);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    expect_sum(fixture);
+    VgpuCustody *custody = vgpu_custodies_find(fixture->custodies, fixture->session);
+    vgpu_custody_order(custody, 0);
+    assert_int_equal(fixture->session->state, VGPU_SESSION_QUARANTINED);
+    assert_int_equal(fixture->session->worker_pid, 0);
+    expect_state(fixture, VGPU_ERROR_QUARANTINED);
+    vgpu_custody_release(custody);
+    expect_state(fixture, VGPU_ERROR_NONE);
+    expect_channel(fixture);
+    expect_sum(fixture);
+    assert_int_equal(fixture->session->faults.total, 0);
 }
 
 /* As vgpud does when it was restarted: from the first word on, and until the time that is left. */
@@ -383,7 +511,9 @@ static void test_a_quarantine_goes_on(void **state)
     Fixture *fixture = *state;
 
     begin(fixture, "null", "", "");
-    vgpu_vm_quarantine(fixture->vm, g_get_monotonic_time() + G_USEC_PER_SEC);
+    vgpu_quarantine_order(&fixture->kept, g_get_monotonic_time() + G_USEC_PER_SEC, "before");
+    vgpu_vm_recall(fixture->vm);
+    assert_string_equal(fixture->session->quarantine.reason, "before");
     greet(fixture);
     expect_state(fixture, VGPU_ERROR_QUARANTINED);
     assert_int_equal(fixture->session->worker_pid, 0);
@@ -522,6 +652,11 @@ int main(void)
         TEST(test_a_killed_worker_is_replaced_at_once),
         TEST(test_a_deadline_ends_request_and_worker),
         TEST(test_past_the_fault_budget),
+        TEST(test_too_many_invalid_requests),
+        TEST(test_too_many_backend_faults),
+        TEST(test_too_many_deadlines),
+        TEST(test_no_device_is_no_fault),
+        TEST(test_by_hand),
         TEST(test_a_quarantine_goes_on),
         TEST(test_qemu_reconnects),
         TEST(test_a_live_change_of_priority),

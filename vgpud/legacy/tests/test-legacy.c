@@ -28,8 +28,9 @@ typedef struct {
     VgpuSessions *sessions;
     VgpuLegacy *legacy;
     guint places_free;
+    VgpuCustodies *custodies;
     char *quarantined; /* UUID, as the handler was told last */
-    gint64 quarantined_until_us;
+    VgpuQuarantine kept;
 } Fixture;
 
 static void on_place_free(gpointer data)
@@ -37,20 +38,27 @@ static void on_place_free(gpointer data)
     ((Fixture *)data)->places_free++;
 }
 
-static void on_quarantined(const char *uuid, gint64 until_us, gpointer data)
+static void on_recall(VgpuSession *session, gpointer data)
+{
+    const Fixture *fixture = data;
+
+    if (g_strcmp0(fixture->quarantined, session->uuid) == 0)
+        vgpu_quarantine_copy(&session->quarantine, &fixture->kept);
+}
+
+static void on_note(const VgpuSession *session, gpointer data)
 {
     Fixture *fixture = data;
 
     g_free(fixture->quarantined);
-    fixture->quarantined = g_strdup(uuid);
-    fixture->quarantined_until_us = until_us;
+    fixture->quarantined = g_strdup(session->uuid);
+    vgpu_quarantine_copy(&fixture->kept, &session->quarantine);
 }
 
-static gint64 quarantined_until(const char *uuid, gpointer data)
+static void on_blame(const VgpuSession *session G_GNUC_UNUSED, const char *device_key,
+                     gpointer data G_GNUC_UNUSED)
 {
-    const Fixture *fixture = data;
-
-    return g_strcmp0(fixture->quarantined, uuid) == 0 ? fixture->quarantined_until_us : 0;
+    assert_true(g_str_has_prefix(device_key, "fault:"));
 }
 
 static int set_up(void **state)
@@ -73,6 +81,8 @@ static int tear_down(void **state)
 
     g_clear_pointer(&fixture->legacy, vgpu_legacy_free);
     vgpu_sessions_free(fixture->sessions);
+    g_clear_pointer(&fixture->custodies, vgpu_custodies_free);
+    vgpu_quarantine_clear(&fixture->kept);
     vgpu_dispatcher_free(fixture->dispatcher);
     g_clear_pointer(&fixture->settings, vgpu_settings_free);
     g_autoptr(GSubprocess) rm =
@@ -99,6 +109,7 @@ static void add_pool(Fixture *fixture, char letter, const char *backend, const c
 /* Pool A with @backend and @device; @more are settings. The bridge is not there yet. */
 static void configure(Fixture *fixture, const char *backend, const char *device, const char *more)
 {
+    static const VgpuCustodyHandlers custody_handlers = {on_recall, on_note, on_blame};
     g_autoptr(GError) error = NULL;
     g_autofree char *text = g_strdup_printf(
         "[vgpud]\nrun-dir=%s\ncache-dir=%s\nworker=%s\n%s[legacy]\ndirectory=%s\n", fixture->folder,
@@ -106,16 +117,17 @@ static void configure(Fixture *fixture, const char *backend, const char *device,
 
     fixture->settings = vgpu_settings_parse(text, strlen(text), "test", &error);
     assert_non_null(fixture->settings);
+    fixture->custodies = vgpu_custodies_new(fixture->settings, &custody_handlers, fixture);
     add_pool(fixture, 'A', backend, device, "");
 }
 
 static void begin(Fixture *fixture)
 {
-    static const VgpuLegacyHandlers handlers = {on_place_free, on_quarantined, quarantined_until};
+    static const VgpuLegacyHandlers handlers = {on_place_free};
     g_autoptr(GError) error = NULL;
 
     fixture->legacy = vgpu_legacy_new(fixture->settings, fixture->sessions, fixture->dispatcher,
-                                      &handlers, fixture, &error);
+                                      fixture->custodies, &handlers, fixture, &error);
     assert_non_null(fixture->legacy);
 }
 
@@ -440,7 +452,7 @@ static void test_past_the_fault_budget(void **state)
     ask(fixture, "web", "A:1:3:20:22\n", "ERROR 0x05 execution-failed\n");
     WAIT_UNTIL(session_of(fixture, "web")->state == VGPU_SESSION_QUARANTINED);
     ask(fixture, "web", "A:1:3:20:22\n", "ERROR 0x0b quarantined\n");
-    assert_true(fixture->quarantined_until_us > g_get_monotonic_time());
+    assert_true(fixture->kept.until_us > g_get_monotonic_time());
     ask(fixture, "db", "B:1:4:1:1\n", "2\n");
 
     /* A vgpud that is started again knows. */
@@ -448,6 +460,47 @@ static void test_past_the_fault_budget(void **state)
     begin(fixture);
     ask(fixture, "web", "B:1:3:20:22\n", "ERROR 0x0b quarantined\n");
     ask(fixture, "db", "B:1:4:1:1\n", "2\n");
+    vgpu_custody_release(vgpu_custodies_find(fixture->custodies, session_of(fixture, "web")));
+    ask(fixture, "web", "B:1:3:20:22\n", "42\n");
+}
+
+static void test_malformed_requests(void **state)
+{
+    Fixture *fixture = *state;
+
+    configure(fixture, "null", "", "error-budget=2\n");
+    make_vm(fixture, "web");
+    begin(fixture);
+    ask(fixture, "web", "A:1:3:20:22\n", "42\n");
+    for (int i = 0; i < 3; i++) {
+        assert_int_not_equal(session_of(fixture, "web")->state, VGPU_SESSION_QUARANTINED);
+        ask(fixture, "web", "nonsense\n", "ERROR 0x01 invalid-request\n");
+    }
+    ask(fixture, "web", "A:1:3:20:22\n", "ERROR 0x0b quarantined\n");
+    assert_string_equal(fixture->kept.reason, "more than 2 invalid requests in 60 s");
+    assert_int_equal(session_of(fixture, "web")->worker_pid, 0);
+}
+
+/* While it waits for an answer, which it gets. */
+static void test_quarantined_by_hand(void **state)
+{
+    Fixture *fixture = *state;
+
+    configure(fixture, "fault", "hang", "request-timeout-ms=60000\n");
+    make_vm(fixture, "web");
+    begin(fixture);
+    request(fixture, "web", "A:1:3:20:22\n");
+    WAIT_UNTIL(session_of(fixture, "web") != NULL &&
+               session_of(fixture, "web")->state == VGPU_SESSION_SERVING);
+    VgpuCustody *custody = vgpu_custodies_find(fixture->custodies, session_of(fixture, "web"));
+    vgpu_custody_order(custody, 0);
+    expect(fixture, "web", "ERROR 0x0b quarantined\n");
+    assert_int_equal(session_of(fixture, "web")->worker_pid, 0);
+    assert_int_equal(fixture->kept.until_us, VGPU_QUARANTINE_FOREVER);
+    ask(fixture, "web", "A:1:3:20:22\n", "ERROR 0x0b quarantined\n");
+    vgpu_custody_release(custody);
+    assert_int_equal(session_of(fixture, "web")->state, VGPU_SESSION_RESERVED);
+    assert_int_equal(fixture->kept.until_us, 0);
 }
 
 static void test_a_full_pool_and_an_idle_worker(void **state)
@@ -559,13 +612,13 @@ static void test_the_end_answers_what_was_taken(void **state)
 static void test_no_such_folder(void **state)
 {
     Fixture *fixture = *state;
-    static const VgpuLegacyHandlers handlers = {on_place_free, on_quarantined, quarantined_until};
+    static const VgpuLegacyHandlers handlers = {on_place_free};
     g_autoptr(GError) error = NULL;
 
     configure(fixture, "null", "", "");
     g_rmdir(fixture->base);
     assert_null(vgpu_legacy_new(fixture->settings, fixture->sessions, fixture->dispatcher,
-                                &handlers, fixture, &error));
+                                fixture->custodies, &handlers, fixture, &error));
     assert_true(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND));
 }
 
@@ -584,6 +637,8 @@ int main(void)
         TEST(test_a_worker_that_is_stopped),
         TEST(test_a_device_that_does_not_open),
         TEST(test_past_the_fault_budget),
+        TEST(test_quarantined_by_hand),
+        TEST(test_malformed_requests),
         TEST(test_a_full_pool_and_an_idle_worker),
         TEST(test_moving_has_a_limit),
         TEST(test_a_rate_limit),

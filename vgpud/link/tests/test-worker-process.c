@@ -103,12 +103,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void on_ended(gboolean clean, const char *how, gpointer data)
+static void on_ended(const VgpuWorkerEnd *end, gpointer data)
 {
     Fixture *fixture = data;
 
-    (void)how;
-    fixture->clean = clean;
+    fixture->clean = end->clean;
     fixture->ended = TRUE;
 }
 
