@@ -169,3 +169,19 @@ gboolean vgpuctl_run_move(VgpuctlContext *context, GError **error)
                   g_variant_new("(ssb)", context->argument, member, context->options->force),
                   error);
 }
+
+gboolean vgpuctl_run_quarantine(VgpuctlContext *context, GError **error)
+{
+    const char *text = context->options->seconds;
+    guint64 seconds = 0;
+
+    if (text != NULL && !g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, &seconds, NULL))
+        return usage(error, "--for takes a whole number of seconds, 1 or more");
+    return change(context, "Quarantine", g_variant_new("(su)", context->argument, (guint32)seconds),
+                  error);
+}
+
+gboolean vgpuctl_run_release(VgpuctlContext *context, GError **error)
+{
+    return change(context, "Release", g_variant_new("(s)", context->argument), error);
+}

@@ -21,6 +21,7 @@ typedef struct {
     gboolean force;
     gdouble interval; /* seconds */
     gint count;
+    char *seconds;
 } VgpuctlOptions;
 
 typedef struct {
@@ -52,4 +53,6 @@ gboolean vgpuctl_run_reload(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_drain(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_undrain(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_move(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_quarantine(VgpuctlContext *context, GError **error);
+gboolean vgpuctl_run_release(VgpuctlContext *context, GError **error);
 gboolean vgpuctl_run_inject(VgpuctlContext *context, GError **error);

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "dict.h"
 #include "output.h"
+#include "show.h"
 #include "text.h"
 
 typedef struct {
@@ -12,21 +13,48 @@ typedef struct {
     GError *failure;
 } Follow;
 
-/* "2026-03-01 12:00:00  worker-died  web: pool A, gpu0, high, serving, worker 1250" */
-static void append_line(GString *out, GVariant *event)
+/* "opencl:0:0: A/gpu0, B/gpu0: it failed for..." */
+static void append_device(GString *out, GVariant *event)
 {
-    g_autofree char *date = vgpuctl_text_date(vgpuctl_dict_time(event, "time-us"));
-    g_autofree char *kind = vgpuctl_text_safe(vgpuctl_dict_string(event, "kind"));
+    g_autofree const char **members = NULL;
+    g_autofree char *key = vgpuctl_text_safe(vgpuctl_dict_string(event, "device-key"));
+    g_autofree char *reason = vgpuctl_text_safe(vgpuctl_dict_string(event, "reason"));
+
+    g_variant_lookup(event, "members", "^a&s", &members);
+    g_autofree char *list = members != NULL ? g_strjoinv(", ", (char **)members) : g_strdup("");
+    g_autofree char *safe = vgpuctl_text_safe(list);
+    g_string_append_printf(out, "%s: %s: %s", key, safe, reason);
+}
+
+/* "web: pool A, gpu0, high, serving, worker 1250" */
+static void append_vm(GString *out, GVariant *event)
+{
     g_autofree char *name = vgpuctl_text_safe(vgpuctl_dict_string(event, "name"));
     g_autofree char *pool = vgpuctl_text_safe(vgpuctl_dict_string(event, "pool"));
     g_autofree char *member = vgpuctl_text_safe(vgpuctl_dict_string(event, "member"));
     g_autofree char *priority = vgpuctl_text_safe(vgpuctl_dict_string(event, "priority"));
     g_autofree char *state = vgpuctl_text_safe(vgpuctl_dict_string(event, "state"));
+    g_autofree char *quarantine = vgpuctl_quarantine_text(event);
 
-    g_string_append_printf(out, "%s  %-12s  %s: pool %s, %s, %s, %s", date, kind, name, pool,
+    g_string_append_printf(out, "%s: pool %s, %s, %s, %s", name, pool,
                            *member == '\0' ? "no place" : member, priority, state);
+    if (quarantine != NULL)
+        g_string_append_printf(out, " %s", quarantine);
     if (vgpuctl_dict_uint(event, "worker-pid") != 0)
         g_string_append_printf(out, ", worker %u", vgpuctl_dict_uint(event, "worker-pid"));
+}
+
+/* "2026-03-01 12:00:00  worker-died  web: pool A, gpu0, high, serving, worker 1250" */
+static void append_line(GString *out, GVariant *event)
+{
+    g_autofree char *date = vgpuctl_text_date(vgpuctl_dict_time(event, "time-us"));
+    g_autofree char *kind = vgpuctl_text_safe(vgpuctl_dict_string(event, "kind"));
+
+    g_string_append_printf(out, "%s  %-12s  ", date, kind);
+    if (*vgpuctl_dict_string(event, "device-key") != '\0')
+        append_device(out, event);
+    else
+        append_vm(out, event);
     g_string_append_c(out, '\n');
 }
 

@@ -15,6 +15,7 @@ enum {
     TAKES_TIMES = 1 << 4, /* --interval and --count */
     TAKES_OUTPUT = 1 << 5,
     TAKES_FORCE = 1 << 6,
+    TAKES_FOR = 1 << 7,
 };
 
 typedef struct {
@@ -40,6 +41,8 @@ static const Command commands[] = {
     {"move", "VM [MEMBER] [--force]", 1, 2, TAKES_FORCE, vgpuctl_run_move},
     {"drain", "POOL/MEMBER", 1, 1, 0, vgpuctl_run_drain},
     {"undrain", "POOL/MEMBER", 1, 1, 0, vgpuctl_run_undrain},
+    {"quarantine", "VM [--for S]", 1, 1, TAKES_FOR, vgpuctl_run_quarantine},
+    {"release", "VM", 1, 1, 0, vgpuctl_run_release},
     {"reload", "", 0, 0, 0, vgpuctl_run_reload},
     {"inject", "< XML", 0, 0, 0, vgpuctl_run_inject},
     {"version", "", 0, 0, 0, vgpuctl_run_version},
@@ -67,6 +70,8 @@ static const char summary[] =
     "  move VM         to another member of its pool, or to the one named behind it\n"
     "  drain P/M       member M of pool P takes no more VMs, and those on it leave when idle\n"
     "  undrain P/M     it takes VMs again\n"
+    "  quarantine VM   keeps it out, --for S seconds or until it is released\n"
+    "  release VM      lets it back and forgives its faults\n"
     "  reload          reads the configuration again\n"
     "  inject          puts the device into the domain XML that it reads, for virsh create";
 
@@ -100,6 +105,7 @@ static guint given(const VgpuctlOptions *options)
     bits |= options->follow ? TAKES_FOLLOW : 0;
     bits |= options->output != NULL ? TAKES_OUTPUT : 0;
     bits |= options->force ? TAKES_FORCE : 0;
+    bits |= options->seconds != NULL ? TAKES_FOR : 0;
     bits |= options->interval != 0 || options->count != 0 ? TAKES_TIMES : 0;
     return bits;
 }
@@ -194,6 +200,8 @@ static gboolean run(int argc, char **argv, VgpuctlOptions *options, GError **err
          NULL},
         {"force", 0, 0, G_OPTION_ARG_NONE, &options->force,
          "move: also a VM that is busy; what it has on its device is lost", NULL},
+        {"for", 0, 0, G_OPTION_ARG_STRING, &options->seconds,
+         "quarantine: how many seconds, up to 30 days", "S"},
         {"interval", 'i', 0, G_OPTION_ARG_DOUBLE, &options->interval,
          "top: seconds between two looks (2)", "S"},
         {"count", 'n', 0, G_OPTION_ARG_INT, &options->count,
@@ -235,6 +243,7 @@ int main(int argc, char **argv)
     for (gsize i = 0; i < VGPU_LIMIT_COUNT; i++)
         g_free(options.limits[i]);
     g_free(options.output);
+    g_free(options.seconds);
     if (done)
         return VGPUCTL_OK;
     g_autofree char *text = vgpuctl_text_safe(error->message);

@@ -82,11 +82,14 @@ static char *usage_text(guint used, guint slots)
 /* Whether a member takes VMs. */
 static const char *member_state(GVariant *member)
 {
+    const gboolean is_failed = *vgpuctl_dict_string(member, "drain-reason") != '\0';
     gboolean draining = FALSE, removed = FALSE;
 
     g_variant_lookup(member, "draining", "b", &draining);
     g_variant_lookup(member, "removed", "b", &removed);
-    return removed ? "removed" : draining ? "draining" : "-";
+    if (removed)
+        return "removed";
+    return !draining ? "-" : is_failed ? "failed, draining" : "draining";
 }
 
 /* What the workers found on a member; before there was one, what the configuration says. */
@@ -120,11 +123,24 @@ static char *limit_text(GVariant *dict)
     return g_strdup(text->len > 0 ? text->str : "none");
 }
 
+/* Behind the table: which members the breaker has drained, and why. */
+static void append_failed(GString *out, GVariant *pool, GVariant *member)
+{
+    const char *why = vgpuctl_dict_string(member, "drain-reason");
+    g_autofree char *letter = vgpuctl_text_safe(vgpuctl_dict_string(pool, "name"));
+    g_autofree char *name = vgpuctl_text_safe(vgpuctl_dict_string(member, "name"));
+    g_autofree char *reason = vgpuctl_text_safe(why);
+
+    if (*why != '\0')
+        g_string_append_printf(out, "%s/%s was drained by the breaker: %s\n", letter, name, reason);
+}
+
 void vgpuctl_show_pools(GVariant *pools, GString *out)
 {
     static const char *const titles[] = {"POOL",  "MEMBER", "BACKEND",      ">VMS",        "STATE",
                                          ">LOAD", "DEVICE", "LIMIT PER VM", "DESCRIPTION", NULL};
     g_autoptr(VgpuctlTable) table = vgpuctl_table_new(titles);
+    g_autoptr(GString) failed = g_string_new(NULL);
     GVariantIter pool_iter, member_iter;
     GVariant *pool, *member;
 
@@ -146,9 +162,12 @@ void vgpuctl_show_pools(GVariant *pools, GString *out)
             add(table, member_device(member));
             add(table, limit_text(pool));
             vgpuctl_table_add(table, vgpuctl_dict_string(pool, "description"));
+            append_failed(failed, pool, member);
         }
     }
     vgpuctl_table_print(table, out);
+    if (failed->len > 0)
+        g_string_append_printf(out, "\n%s", failed->str);
 }
 
 /* What the DEVICE column says: a device, or why there is none. */
@@ -222,10 +241,10 @@ static char *pid_text(guint pid)
     return pid == 0 ? g_strdup("none") : g_strdup_printf("%u", pid);
 }
 
-/* "7 (5 invalid-request, 2 timeout)" */
-static char *errors_text(GVariant *vm)
+/* "7 (5 invalid-request, 2 timeout)": @sum, and what of the dictionary @key is not 0. */
+static char *counts_text(GVariant *vm, const char *key, guint64 sum)
 {
-    g_autoptr(GVariant) errors = g_variant_lookup_value(vm, "errors", G_VARIANT_TYPE("a{st}"));
+    g_autoptr(GVariant) errors = g_variant_lookup_value(vm, key, G_VARIANT_TYPE("a{st}"));
     g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
     const char *name;
     guint64 count;
@@ -238,10 +257,22 @@ static char *errors_text(GVariant *vm)
                 g_ptr_array_add(parts, g_strdup_printf("%" G_GUINT64_FORMAT " %s", count, name));
     }
     if (parts->len == 0)
-        return g_strdup("0");
+        return g_strdup_printf("%" G_GUINT64_FORMAT, sum);
     g_ptr_array_add(parts, NULL);
     g_autofree char *list = g_strjoinv(", ", (char **)parts->pdata);
-    return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", vgpuctl_dict_errors(vm), list);
+    return g_strdup_printf("%" G_GUINT64_FORMAT " (%s)", sum, list);
+}
+
+char *vgpuctl_quarantine_text(GVariant *vm)
+{
+    const gint64 until_us = vgpuctl_dict_time(vm, "quarantined-until-us");
+    g_autofree char *reason = vgpuctl_text_safe(vgpuctl_dict_string(vm, "quarantine-reason"));
+    g_autofree char *date = vgpuctl_text_date(until_us);
+
+    if (until_us == 0)
+        return NULL;
+    return g_strdup_printf("until %s: %s", until_us == G_MAXINT64 ? "it is released" : date,
+                           reason);
 }
 
 static void append_waits(GVariant *vm, GString *out)
@@ -276,6 +307,7 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
     g_autofree char *since_ago = vgpuctl_text_ago(vgpuctl_dict_time(vm, "since-us"), now_us);
     g_autofree char *in = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "bytes-in"));
     g_autofree char *out_bytes = vgpuctl_text_bytes(vgpuctl_dict_count(vm, "bytes-out"));
+    g_autofree char *quarantine = vgpuctl_quarantine_text(vm);
 
     append_line(out, "name", vgpuctl_dict_string(vm, "name"));
     append_line(out, "uuid", vgpuctl_dict_string(vm, "uuid"));
@@ -290,14 +322,16 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out)
     append_taken(out, "QEMU process", pid_text(vgpuctl_dict_uint(vm, "qemu-pid")));
     append_taken(out, "worker process", pid_text(vgpuctl_dict_uint(vm, "worker-pid")));
     append_taken(out, "worker faults",
-                 g_strdup_printf("%" G_GUINT64_FORMAT, vgpuctl_dict_count(vm, "worker-faults")));
+                 counts_text(vm, "faults", vgpuctl_dict_count(vm, "worker-faults")));
+    if (quarantine != NULL)
+        append_line(out, "quarantined", quarantine);
     append_line(out, "backend", vgpuctl_dict_string(vm, "backend-state"));
     append_line(out, "device", vgpuctl_dict_string(vm, "device"));
     if (*vgpuctl_dict_string(vm, "failure") != '\0')
         append_line(out, "failure", vgpuctl_dict_string(vm, "failure"));
     append_taken(out, "requests",
                  g_strdup_printf("%" G_GUINT64_FORMAT, vgpuctl_dict_count(vm, "requests")));
-    append_taken(out, "errors", errors_text(vm));
+    append_taken(out, "errors", counts_text(vm, "errors", vgpuctl_dict_errors(vm)));
     append_taken(out, "data", g_strdup_printf("%s in, %s out", in, out_bytes));
     append_taken(out, "device time", vgpuctl_text_time(vgpuctl_dict_count(vm, "device-ns")));
     append_waits(vm, out);

@@ -15,3 +15,7 @@ void vgpuctl_show_vm(GVariant *vm, gint64 now_us, GString *out);
 
 /* Who is busy: @vms as vgpuctl_rates_add() returns them. */
 void vgpuctl_show_top(GVariant *vms, GString *out);
+
+/* Of a VM or an event: "until 2026-03-01 12:00:00: more than...", safe; NULL: it is not kept out.
+ */
+char *vgpuctl_quarantine_text(GVariant *vm);

@@ -42,6 +42,9 @@ static void test_changes(void **state)
         {"undrain A/gpu0", "undrain A/gpu0\n"},
         {"move web", "move web to ''\n"},
         {"move web gpu1 --force", "move web to 'gpu1' by force\n"},
+        {"quarantine web", "quarantine web for 0\n"},
+        {"quarantine --for 90 3", "quarantine web for 90\n"},
+        {"release web", "release web\n"},
         {"detach mail", "remove mail\n"},
         {"detach --all", "detach-all\n"},
         {"detach -- --all", "remove --all\n"},
@@ -67,6 +70,11 @@ static void test_refusals(void **state)
     runner_start_service(runner);
     assert_int_equal(runner_run(runner, "set web --pool Z"), 1);
     runner_assert_in(runner->err, "vgpuctl: there is no pool \"Z\"; there are: A, B\n");
+    assert_int_equal(runner_run(runner, "quarantine web --for 0"), 2);
+    runner_assert_in(runner->err, "--for takes a whole number");
+    assert_int_equal(runner_run(runner, "quarantine web --for 5000000"), 1);
+    runner_assert_in(runner->err, "is too long");
+    assert_int_equal(runner_run(runner, "release web --for 5"), 2);
     assert_int_equal(runner_run(runner, "set nobody --pool A"), 1);
     runner_assert_in(runner->err, "there is no running VM \"nobody\"");
     assert_asked(runner, "");

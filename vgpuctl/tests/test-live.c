@@ -29,6 +29,26 @@ static void assert_line(GDataInputStream *lines, const char *part)
     runner_assert_in(line, part);
 }
 
+static void test_quarantine_and_breaker(void **state)
+{
+    Runner *runner = *state;
+    VgpuSession *web = runner->example->serving;
+    const char *const members[] = {"A/gpu0", "B/gpu\033", NULL};
+
+    runner_start_service(runner);
+    vgpu_quarantine_order(&web->quarantine, VGPU_QUARANTINE_FOREVER, "by an operator");
+    web->worker_pid = 0;
+    vgpu_session_set_state(web, VGPU_SESSION_QUARANTINED);
+    vgpu_dbus_service_device_drained(runner->service, "opencl:0:0", members, "it failed");
+    assert_int_equal(runner_run(runner, "events"), 0);
+    runner_assert_in(runner->out,
+                     "  quarantined   web: pool A, gpu0, high, quarantined until it is "
+                     "released: by an operator\n");
+    runner_assert_in(runner->out, "  device-drained  opencl:0:0: A/gpu0, B/gpu\\x1b: it failed\n");
+    assert_int_equal(runner_run(runner, "list"), 0);
+    runner_assert_in(runner->out, " quarantined ");
+}
+
 static void test_past_events(void **state)
 {
     Runner *runner = *state;
@@ -282,6 +302,8 @@ static void test_terminal_without_vgpud(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_quarantine_and_breaker, runner_set_up,
+                                        runner_tear_down),
         cmocka_unit_test_setup_teardown(test_past_events, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_follow, runner_set_up, runner_tear_down),
         cmocka_unit_test_setup_teardown(test_follow_without_a_gap, runner_set_up, runner_tear_down),

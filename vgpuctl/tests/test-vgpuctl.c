@@ -97,9 +97,14 @@ static void test_show(void **state)
     assert_shows(runner, "errors:         7 (5 invalid-request, 2 timeout)\n");
     assert_shows(runner, "data:           39.1 KiB in, 35.2 KiB out\n");
     assert_shows(runner, "mean service:   20.0 us\n");
+    assert_shows(runner, "worker faults:  2 (2 deadline)\n");
     assert_null(strstr(runner->out, "failure"));
+    assert_null(strstr(runner->out, "quarantined"));
 
     VgpuSession *web = runner->example->serving;
+    vgpu_quarantine_order(&web->quarantine, VGPU_QUARANTINE_FOREVER, "by an operator");
+    assert_int_equal(runner_run(runner, "show 3"), 0);
+    assert_shows(runner, "quarantined:    until it is released: by an operator\n");
     const VgpuLimits limits = {{[VGPU_LIMIT_RATE] = 50, [VGPU_LIMIT_MEMORY] = 512}};
     vgpu_session_limit(web, &limits, NULL);
     atomic_store(&web->page->used[VGPU_QUOTA_MEMORY], 3 << 20);
@@ -163,6 +168,13 @@ static void test_pools(void **state)
         "A     gpu0    opencl   1/4  -          0 %  Example GPU  100/s, burst 10  fast GPUs\n"
         "A     gpu1    opencl     0  draining  12 %  (0:1)        100/s, burst 10  fast GPUs\n"
         "B     none    null       0  -          0 %  (the first)  none             -\n");
+
+    gpu1->drain_reason = g_strdup("it failed for 3 VMs");
+    assert_int_equal(runner_run(runner, "pools"), 0);
+    assert_shows(runner, "  failed, draining  ");
+    assert_true(g_str_has_suffix(runner->out,
+                                 "\n\nA/gpu1 was drained by the breaker: it failed for "
+                                 "3 VMs\n"));
 
     assert_int_equal(runner_run(runner, "--json pools"), 0);
     g_autoptr(JsonNode) node = runner_parse_json(runner);
