@@ -6,12 +6,19 @@ import re
 from pathlib import Path
 
 import host
+import shell
 from host import virsh
 
 PROGRAM = Path(os.environ["BUILD"]) / "tests/contract/contract"
 
 
 class Contract(host.HostTest):
+    @classmethod
+    def setUpClass(cls):
+        # Thousands of wrong requests, on purpose.
+        pools = {"A": shell.pool("opencl"), "B": shell.pool("opencl")}
+        shell.configure(pools, error_budget=0)
+
     def check(self, machine, pool, priority, seed):
         guest = self.guest(
             f"contract --count 5000 --seed {seed} {pool} {priority}",

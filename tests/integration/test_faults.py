@@ -28,6 +28,8 @@ class Faults(host.HostTest):
     def serve(self, text, **settings):
         """vgpud with this pool A, and a worker that serves the VM."""
         configure({"A": text}, **settings)
+        self.wait_for(self.vm.session, 30)
+        host.vgpuctl("release", self.vm.name)  # what an earlier test has left of faults
         self.wait_for(lambda: self.vm.session().get("state") == "serving", 30)
         self.log = Log()
 

@@ -53,7 +53,9 @@ class HostileQueues(host.HostTest):
     @classmethod
     def setUpClass(cls):
         print(f"seed {SEED}")
-        shell.configure({"A": shell.pool("opencl")}, request_timeout_ms=4000, fault_budget=64)
+        # What it does is to come to something, not to a quarantine.
+        shell.configure({"A": shell.pool("opencl")}, request_timeout_ms=4000, fault_budget=64,
+                        error_budget=0, backend_fault_budget=0)
         cls.vm = shell.start(prepare=prepare, name="hostile", pool="A")
         cls.addClassCleanup(cls.vm.guest.remove)
         cls.other = shell.start(name="witness", pool="A")

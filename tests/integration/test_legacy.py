@@ -170,6 +170,11 @@ class Legacy(host.HostTest):
         host.vgpud("kill")
         host.vgpud("start")
         self.assertEqual(self.ask(bad, "B:1:1:1:1"), "ERROR 0x0b quarantined\n")
+        self.assertIn("died more than 1 times", self.session(bad)["quarantine-reason"])
+        host.vgpuctl("release", "legacy:bad")
+        self.assertEqual(self.ask(bad, "B:1:1:20:22"), "42\n")
+        host.vgpuctl("quarantine", "legacy:bad")
+        self.assertEqual(self.ask(bad, "B:1:1:1:1"), "ERROR 0x0b quarantined\n")
 
     def test_no_folder(self):
         """The VMs of libvirt's are served without it."""
