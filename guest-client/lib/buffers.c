@@ -21,14 +21,19 @@ int vgpu_buffer_create(VgpuContext *context, uint64_t length, VgpuBuffer *buffer
     return vgpu_context_leave(context, code);
 }
 
-/* A buffer, a length that is not 0, and a new event where one is wanted. */
-static int begin_copy(VgpuContext *context, VgpuBuffer buffer, size_t length, VgpuEvent *event,
-                      uint64_t *new_event)
+/* A buffer, bytes that can be meant, and a new event where one is wanted. */
+static int begin_copy(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, const void *data,
+                      size_t length, VgpuEvent *event, uint64_t *new_event)
 {
     *new_event = 0;
     int code = vgpu_call_check(context, VGPU_KIND_BUFFER, buffer);
     if (code == VGPU_OK && length == 0)
         code = vgpu_fail(VGPU_E_INVALID, "a copy of 0 bytes");
+    if (code == VGPU_OK && data == NULL)
+        code = vgpu_fail(VGPU_E_INVALID, "a copy from or to NULL");
+    /* The host looks at each part by itself: one behind the wrap would lie in the buffer again. */
+    if (code == VGPU_OK && length - 1 > UINT64_MAX - offset)
+        code = vgpu_fail(VGPU_E_RANGE, "offset and length are together more than 64 bits");
     if (code == VGPU_OK && event != NULL)
         code = vgpu_call_mint(context, VGPU_KIND_EVENT, new_event);
     return code;
@@ -68,7 +73,7 @@ int vgpu_buffer_write(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, 
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)
         return code;
-    code = begin_copy(context, buffer, length, event, &new_event);
+    code = begin_copy(context, buffer, offset, data, length, event, &new_event);
     if (code == VGPU_OK)
         code = copy_parts(context, &submission, offset, data, NULL, length, new_event);
     if (event != NULL)
@@ -85,11 +90,17 @@ static int start_read(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, 
         .command = {.opcode = VGPU_CMD_BUFFER_READ, .handle = buffer},
     };
 
-    int code = begin_copy(context, buffer, length, event, &new_event);
-    if (code == VGPU_OK)
-        code = vgpu_call_ticket(context, ticket);
+    if (event != NULL)
+        *event = 0;
+    int code = begin_copy(context, buffer, offset, data, length, event, &new_event);
     if (code != VGPU_OK)
         return code;
+    code = vgpu_call_ticket(context, ticket);
+    if (code != VGPU_OK) {
+        if (vgpu_handles_release(&context->handles, new_event)) /* the host has not heard of it */
+            vgpu_handles_reuse(&context->handles, new_event);
+        return code;
+    }
     submission.ticket = *ticket;
     code = copy_parts(context, &submission, offset, NULL, data, length, new_event);
     vgpu_ticket_close(&context->tickets, *ticket);
@@ -153,6 +164,8 @@ int vgpu_buffer_fill(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, u
 {
     uint64_t bits = 0;
 
+    if (pattern == NULL)
+        return vgpu_fail(VGPU_E_INVALID, "no pattern");
     if (pattern_length != 1 && pattern_length != 2 && pattern_length != 4 && pattern_length != 8)
         return vgpu_fail(VGPU_E_INVALID, "a pattern of %zu bytes: 1, 2, 4 or 8 can be",
                          pattern_length);
@@ -178,9 +191,13 @@ int vgpu_release(VgpuContext *context, uint64_t object)
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)
         return code;
-    if (!vgpu_handles_release(&context->handles, object))
+    if (!vgpu_handles_release(&context->handles, object)) {
         code = vgpu_call_check(context, VGPU_KIND_BUFFER, object); /* fails, with its text */
-    else
+    } else {
+        /* While this waits for room, another thread may create an object. */
         code = vgpu_queue_submit(context, &submission);
+        if (code == VGPU_OK)
+            vgpu_handles_reuse(&context->handles, object);
+    }
     return vgpu_context_leave(context, code);
 }

@@ -173,6 +173,7 @@ int vgpu_reopen(VgpuContext *context)
     context->followers++;
     while (context->leading)
         pthread_cond_wait(&context->progress, &context->lock);
+    context->by_mutex = true;
     context->followers--;
     vgpu_context_lose(context, "the context was opened anew");
     vgpu_node_close(&context->node, false);

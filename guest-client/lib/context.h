@@ -54,7 +54,7 @@ struct VgpuContext {
     unsigned int followers;  /* threads that sleep on `progress` */
     bool leading;            /* a thread polls or sleeps outside the mutex */
     bool lost;
-    uint32_t session; /* counts vgpu_reopen() */
+    _Atomic uint32_t session; /* counts vgpu_reopen() */
     char lost_text[128];
     VgpuPatience patience;
 

@@ -44,8 +44,14 @@ bool vgpu_handles_release(VgpuHandles *handles, uint64_t handle)
     if (vgpu_handles_kind(handles, handle) == VGPU_KIND_NONE)
         return false;
     handles->kind[index] = VGPU_KIND_NONE;
+    return true;
+}
+
+void vgpu_handles_reuse(VgpuHandles *handles, uint64_t handle)
+{
+    uint32_t index = VGPU_HANDLE_INDEX(handle);
+
     /* An index whose generations are used up is never given out again. */
     if (handles->generation[index] != UINT32_MAX)
         handles->free[handles->free_count++] = (uint16_t)index;
-    return true;
 }

@@ -21,7 +21,7 @@ enum VgpuKind {
 
 typedef struct VgpuHandles {
     uint32_t generation[VGPU_HANDLE_MAX]; /* of the handle that is, or was last, at this index */
-    uint8_t kind[VGPU_HANDLE_MAX];        /* enum VgpuKind; NONE: free */
+    uint8_t kind[VGPU_HANDLE_MAX];        /* enum VgpuKind; NONE: free, or will be */
     uint16_t free[VGPU_HANDLE_MAX];       /* a stack of free indices */
     uint32_t free_count;
 } VgpuHandles;
@@ -38,7 +38,11 @@ uint64_t vgpu_handles_mint(VgpuHandles *handles, enum VgpuKind kind);
 /* What @handle is; VGPU_KIND_NONE if it is none, or not any more. */
 enum VgpuKind vgpu_handles_kind(const VgpuHandles *handles, uint64_t handle);
 
-/* Takes @handle back. Returns false if it is none. */
+/* Takes @handle back: it is none any more. Returns false if it was none before. */
 bool vgpu_handles_release(VgpuHandles *handles, uint64_t handle);
+
+/* A released handle's index may be given out again. Not before the host has been told of the
+ * release: it must hear of that before it hears of the next object there. */
+void vgpu_handles_reuse(VgpuHandles *handles, uint64_t handle);
 
 #endif

@@ -5,9 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-static int check_size(VgpuContext *context, size_t length, const char *what)
+/* Whether @length bytes at @from can be taken along. */
+static int check_size(VgpuContext *context, const void *from, size_t length, const char *what)
 {
-    if (length == 0)
+    if (length == 0 || from == NULL)
         return vgpu_fail(VGPU_E_INVALID, "%s of 0 bytes", what);
     if (length > vgpu_queue_most(context))
         return vgpu_fail(VGPU_E_TOO_LARGE, "%s of %zu bytes: this queue carries up to %zu", what,
@@ -29,7 +30,7 @@ static int create_program(VgpuContext *context, enum vgpu_program_kind kind, con
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)
         return code;
-    code = check_size(context, length, "a program");
+    code = check_size(context, code_bytes, length, "a program");
     if (code == VGPU_OK)
         code = vgpu_call_mint(context, VGPU_KIND_PROGRAM, &submission.command.handle);
     if (code == VGPU_OK)
@@ -41,7 +42,8 @@ static int create_program(VgpuContext *context, enum vgpu_program_kind kind, con
 
 int vgpu_program_from_source(VgpuContext *context, const char *source, VgpuProgram *program)
 {
-    return create_program(context, VGPU_PROGRAM_SOURCE, source, strlen(source), program);
+    return create_program(context, VGPU_PROGRAM_SOURCE, source, source != NULL ? strlen(source) : 0,
+                          program);
 }
 
 int vgpu_program_from_spirv(VgpuContext *context, const void *code, size_t length,
@@ -68,7 +70,8 @@ static int build(VgpuContext *context, VgpuProgram program, const char *options,
         .length = length,
     };
     int code = vgpu_call_check(context, VGPU_KIND_PROGRAM, program);
-    return code != VGPU_OK || length == 0 ? code : check_size(context, length, "build options");
+    return code != VGPU_OK || length == 0 ? code
+                                          : check_size(context, options, length, "build options");
 }
 
 int vgpu_program_build(VgpuContext *context, VgpuProgram program, const char *options)
@@ -102,6 +105,8 @@ int vgpu_program_build_async(VgpuContext *context, VgpuProgram program, const ch
 static int fetch(VgpuContext *context, uint16_t opcode, VgpuProgram program, void *to, size_t size,
                  uint64_t *whole)
 {
+    if (to == NULL && size > 0)
+        return vgpu_fail(VGPU_E_INVALID, "no memory for the answer");
     if (size > vgpu_queue_most(context))
         size = vgpu_queue_most(context);
     VgpuSubmission submission = {
@@ -119,6 +124,8 @@ int vgpu_program_log(VgpuContext *context, VgpuProgram program, char *text, size
 {
     uint64_t whole = 0;
 
+    if (size > 0 && text == NULL)
+        return vgpu_fail(VGPU_E_INVALID, "no memory for the log");
     if (size > 0)
         text[0] = '\0';
     int code = vgpu_context_enter_queue(context);
@@ -159,7 +166,7 @@ int vgpu_program_binary(VgpuContext *context, VgpuProgram program, void *code_by
 int vgpu_kernel_create(VgpuContext *context, VgpuProgram program, const char *name,
                        VgpuKernel *kernel)
 {
-    size_t length = strlen(name);
+    size_t length = name != NULL ? strlen(name) : 0;
     VgpuSubmission submission = {
         .command = {.opcode = VGPU_CMD_KERNEL_CREATE, .arg = {program, 0, length}},
         .from = name,
@@ -173,7 +180,7 @@ int vgpu_kernel_create(VgpuContext *context, VgpuProgram program, const char *na
         return code;
     code = vgpu_call_check(context, VGPU_KIND_PROGRAM, program);
     if (code == VGPU_OK)
-        code = check_size(context, length, "a kernel's name");
+        code = check_size(context, name, length, "a kernel's name");
     if (code == VGPU_OK)
         code = vgpu_call_mint(context, VGPU_KIND_KERNEL, &submission.command.handle);
     if (code == VGPU_OK)
@@ -197,9 +204,9 @@ int vgpu_kernel_arg(VgpuContext *context, VgpuKernel kernel, uint32_t index, con
         .command = {.handle = kernel, .arg = {index, VGPU_ARGUMENT_ARENA, 0, length}},
     };
 
-    if (length == 0 || length > VGPU_ARGUMENT_MAX)
-        return vgpu_fail(VGPU_E_ARGUMENT, "an argument of %zu bytes: 1 to %u can be", length,
-                         VGPU_ARGUMENT_MAX);
+    if (value == NULL || length == 0 || length > VGPU_ARGUMENT_MAX)
+        return vgpu_fail(VGPU_E_ARGUMENT, "an argument of %zu bytes: 1 to %u can be",
+                         value != NULL ? length : 0, VGPU_ARGUMENT_MAX);
     if (length <= sizeof(submission.command.arg[2])) {
         submission.command.arg[1] = VGPU_ARGUMENT_INLINE;
         memcpy(&submission.command.arg[2], value, length);

@@ -284,10 +284,10 @@ static bool reserve(VgpuContext *context, const VgpuSubmission *submission, bool
         vgpu_context_lose(context, "the host's index in the ring cannot be");
         return false;
     }
-    if (submission->length > 0) {
+    if (submission->length > 0)
         vgpu_ring_room(&context->commands, VGPU_QUEUE_ENTRIES); /* looks at the index */
-        vgpu_arena_retire(&context->arena, context->commands.seen);
-    }
+    /* Also for a command without bytes: pieces must not be left behind by half of all positions. */
+    vgpu_arena_retire(&context->arena, context->commands.seen);
     return room > 0 && (submission->length == 0 ||
                         vgpu_arena_take(&context->arena, submission->length, context->commands.next,
                                         submission->to != NULL, offset, piece));

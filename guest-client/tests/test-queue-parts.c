@@ -117,6 +117,8 @@ static void test_handles(void **state)
     assert_true(vgpu_handles_release(&handles, all[5]));
     assert_false(vgpu_handles_release(&handles, all[5]));
     assert_int_equal(vgpu_handles_kind(&handles, all[5]), VGPU_KIND_NONE);
+    assert_int_equal(vgpu_handles_mint(&handles, VGPU_KIND_KERNEL), 0); /* not yet */
+    vgpu_handles_reuse(&handles, all[5]);
     uint64_t again = vgpu_handles_mint(&handles, VGPU_KIND_KERNEL);
     assert_int_equal(VGPU_HANDLE_INDEX(again), VGPU_HANDLE_INDEX(all[5]));
     assert_true(VGPU_HANDLE_GENERATION(again) > VGPU_HANDLE_GENERATION(all[5]));
@@ -143,6 +145,7 @@ static void test_handles_end(void **state)
     uint32_t index = VGPU_HANDLE_INDEX(first);
     handles.generation[index] = UINT32_MAX; /* after four thousand million of them */
     assert_true(vgpu_handles_release(&handles, VGPU_HANDLE(index, UINT32_MAX)));
+    vgpu_handles_reuse(&handles, VGPU_HANDLE(index, UINT32_MAX));
     for (uint32_t i = 1; i < VGPU_HANDLE_MAX; i++)
         assert_int_not_equal(VGPU_HANDLE_INDEX(vgpu_handles_mint(&handles, VGPU_KIND_BUFFER)),
                              index);
