@@ -277,6 +277,7 @@ int main(int argc, char **argv)
     vgpu_add_link_tests();
     vgpu_add_host_tests();
     vgpu_add_queue_tests();
+    vgpu_add_kvm_tests();
     vgpu_add_hostile_tests();
     return g_test_run();
 }

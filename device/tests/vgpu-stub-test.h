@@ -12,6 +12,9 @@ void vgpu_add_host_tests(void);
 /* vgpu-stub-test-queues.c: protocol 2: memory, doorbells, vectors, generations. */
 void vgpu_add_queue_tests(void);
 
+/* vgpu-stub-test-kvm.c: a guest that runs, under KVM. */
+void vgpu_add_kvm_tests(void);
+
 /* vgpu-stub-test-hostile.c: what nobody should do. */
 void vgpu_add_hostile_tests(void);
 
