@@ -12,7 +12,8 @@
  *
  * mmap() with MAP_SHARED, not inherited by fork():
  *     offset 0: the slot, vgpu_ioc_info.slot_size bytes or fewer, see vgpu-queue.h. It is empty,
- *         but for both `session`s and the host's `parked`. `session`, `lost` and the guest's
+ *         but for both `session`s and the host's `parked`. It is emptied for the next owner as far
+ *         as it was mapped, so no command should name what is behind that. `session`, `lost` and the guest's
  *         `parked` are the driver's; only what is written by the guest is worth writing.
  *     VGPU_MMAP_DOORBELL: the doorbell's page. A 32-bit write at its start rings. Not for reading.
  * When the device goes, touching either is a SIGBUS.

@@ -61,6 +61,14 @@ static const struct vm_operations_struct vgpu_memory_operations = {
     .fault = vgpu_memory_fault,
 };
 
+/* The owner may have used this much of the slot. */
+static void vgpu_memory_note(struct vgpu_queue *queue, u64 end)
+{
+    spin_lock_irq(&queue->vgpu->state_lock);
+    queue->mapped = max(queue->mapped, end);
+    spin_unlock_irq(&queue->vgpu->state_lock);
+}
+
 int vgpu_memory_mmap(struct file *filp, struct vm_area_struct *vma)
 {
     struct vgpu_file *file = filp->private_data;
@@ -77,6 +85,8 @@ int vgpu_memory_mmap(struct file *filp, struct vm_area_struct *vma)
         vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
     else if (offset > file->vgpu->slot_size || size > file->vgpu->slot_size - offset)
         return -EINVAL;
+    else
+        vgpu_memory_note(file->queue, offset + size);
 
     /* Not for a child: the queue has one owner, and its memory is not to be had by accident. */
     vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);

@@ -123,6 +123,7 @@ void vgpu_sessions_init(struct vgpu *vgpu)
         queue->dirty = memchr_inv(guest, 0, VGPU_QUEUE_PAGE) != NULL;
         if (!queue->dirty)
             continue;
+        queue->mapped = vgpu->slot_size; /* nobody knows any more */
         spin_lock_irq(&vgpu->state_lock);
         vgpu_session_release(queue);
         spin_unlock_irq(&vgpu->state_lock);
@@ -223,12 +224,13 @@ static int vgpu_session_await(struct vgpu_queue *queue)
     return left > 0 ? 0 : left < 0 ? left : -ETIMEDOUT;
 }
 
-/* What the former owner left is nobody's to see. The host does not touch the slot now, but for its
- * own page, which it empties itself. */
+/* What former owners left is nobody's to see. The host does not touch the slot now, but for its own
+ * page, which it empties itself. Memory that they did not map is left alone: the host would have to
+ * provide it, and of slots of gigabytes for ever. */
 static void vgpu_session_clean(struct vgpu_queue *queue)
 {
     void *slot = vgpu_guest_page(queue);
-    u64 offset, size = queue->vgpu->slot_size;
+    u64 offset, size = queue->mapped;
 
     memset(slot, 0, VGPU_QUEUE_PAGE);
     *(u32 *)(slot + VGPU_USED_MARK) = 1;
@@ -238,6 +240,7 @@ static void vgpu_session_clean(struct vgpu_queue *queue)
         memset(slot + offset, 0, min_t(u64, SZ_1M, size - offset));
         cond_resched();
     }
+    queue->mapped = 0;
 }
 
 /* Has the worker let go of the slot; more than one number only where the first was lost. */

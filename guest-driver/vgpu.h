@@ -39,7 +39,8 @@ struct vgpu_queue {
     wait_queue_head_t wait; /* woken by the queue's interrupt and by whatever ends its session */
 
     bool taken; /* under vgpu->lock: a file has it */
-    bool dirty; /* the owner's own: the slot may hold what a former owner left */
+    bool dirty; /* the owner's own: the slot may hold what a former owner left, */
+    u64 mapped; /* in its first so many bytes; under state_lock while there is an owner */
 
     /* Under state_lock. */
     u32 session;    /* the last number that was used */

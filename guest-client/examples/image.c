@@ -122,13 +122,15 @@ static int read_picture(struct picture *picture, const char *path)
     int most = 255;
 
     *picture = (struct picture){.width = 512, .height = 384};
-    if (path != NULL &&
-        (file == NULL ||
-         fscanf(file, "P6 %d %d %d", &picture->width, &picture->height, &most) != 3 ||
+    if (path != NULL && file == NULL) {
+        perror(path);
+        return 0;
+    }
+    if (file != NULL &&
+        (fscanf(file, "P6 %d %d %d", &picture->width, &picture->height, &most) != 3 ||
          fgetc(file) == EOF)) {
         fprintf(stderr, "%s: not a binary PPM\n", path);
-        if (file != NULL)
-            fclose(file);
+        fclose(file);
         return 0;
     }
     int good = most == 255 && picture->width > 0 && picture->height > 0 &&

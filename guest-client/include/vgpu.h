@@ -124,7 +124,7 @@ typedef struct VgpuContextInfo {
     uint32_t priority;  /* 0 low, 1 medium, 2 high */
     uint32_t vm_id;     /* the host's number of this VM */
     uint32_t queue;     /* of the device, from 0; 0 without queues */
-    uint64_t slot_size; /* bytes of shared memory of this queue; 0 without */
+    uint64_t slot_size; /* bytes of this queue's shared memory that are used; 0 without */
     char device[128];   /* the file, or the folder in sysfs */
 } VgpuContextInfo;
 const VgpuContextInfo *vgpu_context_info(const VgpuContext *context);

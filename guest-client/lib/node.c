@@ -15,6 +15,10 @@
 
 #define MAX_DEVICES 16 /* more than a VM has PCI slots for, in practice */
 
+/* So much of a slot is used. More makes nothing faster, and the arena, a ring, would come around to
+ * all of it: memory that the host then has to provide, and the driver to empty. */
+#define MOST_MEMORY (64ull << 20)
+
 /* A worker that has just been started, with its VM or after the former one's end, is opening its
  * device: it gets five seconds. */
 #define WORKER_LOOKS       50
@@ -76,8 +80,11 @@ static int open_first(VgpuNode *node)
 static int map(VgpuNode *node)
 {
     node->info = (struct vgpu_ioc_info){.size = sizeof(node->info)};
-    if (ioctl(node->fd, VGPU_IOC_INFO, &node->info) < 0)
+    if (ioctl(node->fd, VGPU_IOC_INFO, &node->info) < 0) {
+        if (errno == ENOTTY)
+            return vgpu_fail(VGPU_E_NO_DEVICE, "%s is not the driver's file", node->path);
         return vgpu_fail(vgpu_code_of_errno(errno), "%s: %s", node->path, strerror(errno));
+    }
     if (node->info.queue_version >> 16 != VGPU_QUEUE_VERSION >> 16)
         return vgpu_fail(VGPU_E_UNSUPPORTED, "%s speaks protocol %u.%u, this library %u.%u",
                          node->path, node->info.queue_version >> 16,
@@ -86,6 +93,9 @@ static int map(VgpuNode *node)
     if (node->info.slot_size < VGPU_QUEUE_ARENA + VGPU_QUEUE_ARENA_MIN)
         return vgpu_fail(VGPU_E_PROTOCOL, "%s: a queue of only %llu bytes", node->path,
                          (unsigned long long)node->info.slot_size);
+
+    if (node->info.slot_size > MOST_MEMORY)
+        node->info.slot_size = MOST_MEMORY;
 
     void *slot = mmap(NULL, node->info.slot_size, PROT_READ | PROT_WRITE, MAP_SHARED, node->fd, 0);
     if (slot == MAP_FAILED)

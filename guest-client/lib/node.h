@@ -13,9 +13,9 @@
 
 typedef struct VgpuNode {
     int fd;                      /* -1: closed */
-    void *slot;                  /* info.slot_size bytes, see vgpu-queue.h */
+    void *slot;                  /* its first info.slot_size bytes, see vgpu-queue.h */
     volatile uint32_t *doorbell; /* write-only */
-    struct vgpu_ioc_info info;
+    struct vgpu_ioc_info info;   /* slot_size: of what is mapped */
     char path[128];
 } VgpuNode;
 

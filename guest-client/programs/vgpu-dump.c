@@ -41,7 +41,14 @@ static void print_register(int fd, const char *name, uint32_t offset)
         printf("0x%03x  %-16s  ?  (%s)\n", offset, name, strerror(errno));
         return;
     }
-    register_meaning(offset, word.value, meaning, sizeof(meaning));
+    if (offset == VGPU_REG_QUEUE_VERSION)
+        snprintf(meaning, sizeof(meaning), "%u.%u", word.value >> 16, word.value & 0xffff);
+    else if (offset == VGPU_REG_QUEUE_GENERATION && word.value == 0)
+        snprintf(meaning, sizeof(meaning), "no worker");
+    else if (offset >= VGPU_REG_QUEUE_VERSION)
+        snprintf(meaning, sizeof(meaning), "%u", word.value);
+    else
+        register_meaning(offset, word.value, meaning, sizeof(meaning));
     printf("0x%03x  %-16s  0x%08x  %s\n", offset, name, word.value, meaning);
 }
 
@@ -183,6 +190,10 @@ int main(int argc, char **argv)
                       "Shows the device's registers and what lies in the rings of a queue.",
                       options) < argc)
         options_mistake("takes no operands");
+    if (memory == NULL && (queue != 0 || count != 0))
+        options_mistake("--queue and --queues are for --memory");
+    if (memory != NULL && count == 0)
+        options_mistake("--memory needs --queues: the register QUEUE_COUNT");
     if (memory != NULL)
         return dump_memory(memory, queue, count, entries);
     int status = dump_registers(path);

@@ -22,8 +22,10 @@ static void print_size(const char *name, uint64_t bytes)
         return;
     if (bytes >= 10ull << 30)
         printf("%-18s %.1f GiB\n", name, (double)bytes / (1 << 30));
-    else if (bytes >= 10u << 20)
+    else if (bytes >= 1u << 20)
         printf("%-18s %.1f MiB\n", name, (double)bytes / (1 << 20));
+    else if (bytes >= 1u << 10)
+        printf("%-18s %.1f KiB\n", name, (double)bytes / (1 << 10));
     else
         printf("%-18s %llu bytes\n", name, (unsigned long long)bytes);
 }

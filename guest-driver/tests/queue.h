@@ -71,5 +71,6 @@ void test_gone(void);
 void test_plugged(void);
 void test_suspended(void);
 void test_rebooted(void);
+void test_large(void);
 
 #endif

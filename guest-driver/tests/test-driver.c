@@ -22,6 +22,8 @@ int main(int argc, char **argv)
         test_plugged();
     } else if (strcmp(group, "suspended") == 0) {
         test_suspended();
+    } else if (strcmp(group, "large") == 0) {
+        test_large();
     } else if (strcmp(group, "rebooted") == 0) {
         test_rebooted();
     } else {

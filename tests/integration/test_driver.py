@@ -163,6 +163,19 @@ class Driver(unittest.TestCase):
                                 reboot="reset")
         self.check_tap(output)
 
+    def test_slots_of_gigabytes(self):
+        self.start_mediator()
+        qemu = self.start(f"test-driver large; {KERNEL_LOG}", *self.link(",queues=2,shm-size=16G"))
+        output = qemu.stdout.readline()
+        [memory] = [file for file in Path(f"/proc/{qemu.pid}/fd").iterdir()
+                    if os.readlink(file).startswith("/memfd:vgpu-stub")]
+        with open(memory, "rb") as file:
+            output += qemu.communicate(timeout=300)[0]
+            status = os.stat(file.fileno())
+        self.check_tap(output)
+        self.assertEqual(status.st_size, 16 << 30)
+        self.assertLess(status.st_blocks * 512, 32 << 20)
+
     def test_protocol_1_only(self):
         output = self.run_guest(f"ls /dev/vgpu*; {KERNEL_LOG}", "-device",
                                 "vgpu-stub,queues=0")
