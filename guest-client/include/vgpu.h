@@ -178,7 +178,7 @@ int vgpu_buffer_copy(VgpuContext *context, VgpuBuffer to, uint64_t to_offset, Vg
 int vgpu_buffer_fill(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, uint64_t length,
                      const void *pattern, size_t pattern_length, VgpuEvent *event);
 
-/* Gives an object back: buffer, program, kernel or event. */
+/* Gives an object back: buffer, program, kernel or event; also one whose creation has failed. */
 int vgpu_release(VgpuContext *context, uint64_t object);
 
 /* Programs: OpenCL C, SPIR-V, or what vgpu_program_binary() gave. VGPU_E_TOO_LARGE: more than the

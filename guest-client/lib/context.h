@@ -75,6 +75,7 @@ struct VgpuContext {
     uint64_t unanswered_bytes; /* of the arena, in them */
     int first;                 /* a failure that came with an answer nobody waits for */
     uint32_t first_opcode;
+    bool failed; /* something in this session has */
 
     VgpuDeviceInfo device_info; /* once device_texts is set */
     char *device_texts;         /* one allocation */

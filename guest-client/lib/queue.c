@@ -46,6 +46,7 @@ void vgpu_queue_begin(VgpuContext *context)
     context->unanswered = 0;
     context->unanswered_bytes = 0;
     context->first = VGPU_OK;
+    context->failed = false;
 }
 
 size_t vgpu_queue_most(const VgpuContext *context)
@@ -72,6 +73,15 @@ static int lose(VgpuContext *context)
     snprintf(why, sizeof(why), "the host's worker has ended this session: %s",
              vgpu_error_text((int)broken));
     return vgpu_context_lose(context, why);
+}
+
+/*
+ * Whether a failure is none to be told of. Only handles that were created here are released, so one
+ * that the host does not know was not created: that has been told, or will be.
+ */
+static bool is_no_news(uint32_t opcode, uint32_t result)
+{
+    return opcode == VGPU_CMD_RELEASE && result == VGPU_RESULT_BAD_HANDLE;
 }
 
 /* Books one completion. Returns false if there is no command that it belongs to. */
@@ -101,7 +111,8 @@ static bool book(VgpuContext *context, const struct vgpu_completion *completion)
         first = (int)completion->status;
         first_opcode = pending.opcode;
     }
-    if (context->first == VGPU_OK && first != 0) {
+    context->failed = context->failed || first != 0 || completion->status != VGPU_RESULT_OK;
+    if (context->first == VGPU_OK && first != 0 && !is_no_news(first_opcode, (uint32_t)first)) {
         context->first = first;
         context->first_opcode = first_opcode;
     }
@@ -373,7 +384,9 @@ int vgpu_queue_submit(VgpuContext *context, VgpuSubmission *submission)
             return vgpu_fail(VGPU_E_LOST, "%s", context->lost_text);
         if (context->session != session)
             return vgpu_fail(VGPU_E_LOST, "the context was opened anew meanwhile");
+        /* Such a release gets an answer for itself: among others it would hide the next failure. */
         answer = submission->ticket != NULL || context->unanswered + 1 >= ANSWER_EVERY ||
+                 (context->failed && submission->command.opcode == VGPU_CMD_RELEASE) ||
                  context->unanswered_bytes + submission->length > context->arena.size / 4;
         if (reserve(context, submission, answer, &offset, &piece))
             break;

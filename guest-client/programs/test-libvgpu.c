@@ -153,6 +153,34 @@ static void test_programs(void)
     ok(vgpu_finish(gpu), "and all is released");
 }
 
+/* What this backend or this queue does not take is told so. */
+static void test_refused(void)
+{
+    static const uint32_t nothing[] = {0x07230203, 0x00010000, 0, 1, 0}; /* SPIR-V's header alone */
+    const VgpuDeviceInfo *info;
+    const size_t length = vgpu_context_info(gpu)->slot_size;
+    VgpuProgram program = 0;
+
+    ok(vgpu_device_info(gpu, &info), "vgpu_device_info");
+    int code = vgpu_program_from_spirv(gpu, nothing, sizeof(nothing), &program);
+    if (code == VGPU_OK)
+        code = vgpu_program_build(gpu, program, NULL);
+    tap_note("%s", vgpu_last_error());
+    tap_ok(code == (info->programs & 2 ? VGPU_E_BUILD : VGPU_E_UNSUPPORTED),
+           "SPIR-V is refused for the right reason: %d", code);
+    vgpu_release(gpu, program);
+
+    char *source = calloc(1, length + 1);
+    if (source == NULL)
+        tap_bail_out("no memory");
+    memset(source, ' ', length);
+    code = vgpu_program_from_source(gpu, source, &program);
+    tap_note("%s", vgpu_last_error());
+    tap_equal((uint32_t)code, VGPU_E_TOO_LARGE, "a program larger than the queue's memory");
+    free(source);
+    ok(vgpu_finish(gpu), "and all goes on");
+}
+
 static void test_buffers(void)
 {
     const uint64_t pattern = 0x0102030405060708;
@@ -341,6 +369,7 @@ int main(int argc, char **argv)
     } else {
         test_buffers();
         test_programs();
+        test_refused();
         tap_ok(run_threads(gpu, THREADS), "threads share a context");
         tap_ok(run_threads(NULL, 4), "threads with a context each");
         test_forks();

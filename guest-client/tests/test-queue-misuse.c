@@ -98,6 +98,28 @@ static void test_no_event_is_lost(void **state)
         OK(vgpu_wait(gpu, tickets[i], -1));
 }
 
+/* What could not be created may be released like all else, and that hides no other failure. */
+static void test_release_of_nothing(void **state)
+{
+    (void)state;
+    VgpuProgram program;
+    VgpuKernel one, two;
+    VgpuBuffer buffer;
+    uint8_t byte = 1;
+
+    OK(vgpu_buffer_create(gpu, 1, &buffer));
+    OK(vgpu_program_from_source(gpu, "kernel void invert", &program));
+    OK(vgpu_program_build(gpu, program, NULL));
+    OK(vgpu_kernel_create(gpu, program, "none", &one));
+    OK(vgpu_kernel_create(gpu, program, "none", &two));
+    FAILS(VGPU_E_NO_KERNEL, vgpu_finish(gpu));
+    OK(vgpu_release(gpu, one));
+    OK(vgpu_finish(gpu));
+    OK(vgpu_release(gpu, two));
+    OK(vgpu_buffer_write(gpu, buffer, 1, &byte, 1, NULL));
+    FAILS(VGPU_E_RANGE, vgpu_finish(gpu));
+}
+
 /* The arena's pieces come free by the commands' positions, which go around: so they must not be
  * left standing while commands go by that need no piece. */
 static void test_old_pieces(void **state)
@@ -122,6 +144,7 @@ int main(void)
         TEST(test_null),
         TEST(test_wrap),
         TEST(test_no_event_is_lost),
+        TEST(test_release_of_nothing),
         TEST(test_old_pieces),
     };
 

@@ -99,7 +99,7 @@ class Guest:
         reason why not is what the start will say."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if "vgpu-stub" in virsh("dumpxml", "--inactive", self.name):
+            if "vgpuchr0" in virsh("dumpxml", "--inactive", self.name):
                 return True
             time.sleep(0.05)
         return False

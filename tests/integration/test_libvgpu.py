@@ -11,6 +11,10 @@ import host
 import shell
 
 SHM_SIZE = 64 << 20  # the device's default
+GLOBAL = """<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <arg value='-global'/>
+  <arg value='vgpu-stub.shm-size={}'/>
+</commandline>"""
 WIDTH, HEIGHT = 37, 23  # odd: edges and the last part of a copy
 
 
@@ -99,6 +103,35 @@ class Libvgpu(host.HostTest):
         dump = "".join(line for line in text.splitlines() if line.startswith(" "))
         out = bytes.fromhex(dump)
         self.assertEqual(out[-len(pixels):], blurred(pixels))
+
+    def run_with_memory(self, size, command):
+        """In a VM whose queues share @size, past vgpud's definition."""
+        text = host.domain_xml(name=f"memory-{size}", pool="A")
+        guest = host.Guest(text.replace("</domain>", GLOBAL.format(size) + "</domain>"), command)
+        self.addCleanup(guest.remove)
+        status, output = guest.run(240)
+        self.assertEqual(status, 0, output.decode(errors="replace"))
+        return output.decode()
+
+    def test_little_memory(self):
+        """As much as a hot-plugged device has on q35: copies of many times that go in parts."""
+        output = self.run_with_memory("2M", "vgpu-info --json; example-image && example-async && "
+                                            "example-several && test-libvgpu")
+        info, rest = output.split("\n", 1)
+        self.assertEqual(json.loads(info)["slot_size"], 256 << 10)
+        self.assertIn("GPU and CPU agree", rest)
+        self.assertIn("read 8 MiB", rest)
+        self.assert_tap(rest)
+
+    def test_much_memory(self):
+        """Gigabytes, through vgpud and a worker; a queue uses 64 MiB of its part."""
+        output = self.run_with_memory("8G", "cat /sys/class/vgpu/vgpu0/slot_size; vgpu-info --json;"
+                                            "example-image && example-async && example-several")
+        size, info, rest = output.split("\n", 2)
+        self.assertEqual(int(size), 1 << 30)
+        self.assertEqual(json.loads(info)["slot_size"], 64 << 20)
+        self.assertIn("GPU and CPU agree", rest)
+        self.assertEqual(rest.count(", right\n"), 2, output)
 
     def test_memory_seen_from_the_host(self):
         vm = shell.start(name="seen", pool="A")
