@@ -18,7 +18,7 @@
 #include "guest.h"
 #include "lease.h"
 #include "process.h"
-#include "worker.h"
+#include "worker-exit.h"
 
 #define GUARD_MS     60000 /* a test that waits this long has failed */
 #define QUEUES       4u
