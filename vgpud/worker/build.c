@@ -33,10 +33,15 @@ static gpointer run(gpointer data)
 void vgpu_build_start(VgpuBuild *build, int wake)
 {
     build->wake = wake;
-    if (wake >= 0)
-        build->thread = g_thread_try_new("build", run, build, NULL);
-    if (build->thread == NULL)
+    if (wake < 0) {
         run(build);
+        return;
+    }
+    build->thread = g_thread_try_new("build", run, build, &build->error);
+    if (build->thread == NULL) {
+        build->result = VGPU_RESULT_OUT_OF_MEMORY;
+        g_atomic_int_set(&build->done, 1);
+    }
 }
 
 gboolean vgpu_build_is_done(VgpuBuild *build)

@@ -29,8 +29,8 @@ VgpuBuild *vgpu_build_new(const VgpuBackendClass *class, VgpuBackendProgram *pro
 
 /*
  * vgpu_build_start:
- * Builds, and adds 1 to the eventfd @wake when it is done. @wake -1, or where no thread is to be
- * had: it is done when this returns.
+ * Builds, and adds 1 to the eventfd @wake when it is done. Where no thread is to be had it has
+ * failed at once: nothing else could end it. @wake -1: it is done when this returns, for tests.
  */
 void vgpu_build_start(VgpuBuild *build, int wake);
 
