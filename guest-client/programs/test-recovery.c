@@ -192,7 +192,9 @@ static int endless(void)
     int code = VGPU_OK;
 
     tap_begin(stdout);
-    if (vgpu_open(&gpu, NULL) != VGPU_OK)
+    for (int i = 0; i < PATIENT && (code = vgpu_open(&gpu, NULL)) == VGPU_E_UNAVAILABLE; i++)
+        nap();
+    if (code != VGPU_OK)
         tap_bail_out("%s", vgpu_last_error());
     if (!tap_ok(start_endless(gpu) == VGPU_OK, "a kernel that never ends"))
         tap_note("%s", vgpu_last_error());

@@ -187,6 +187,7 @@ class Recovery(host.HostTest):
     def test_endless_kernel(self):
         """On a real driver; protocol 1.0 gets an answer, or an error, beside it."""
         self.serve("", backend="opencl", request_timeout_ms=3000)
+        self.wait_for(lambda: self.vm.session().get("backend-state") == "ready", 60)
         worker = self.worker()
         self.vm.send("test-recovery --endless & until vgpu-call --timeout 60000 nop; do :; done; "
                      "wait $!")
