@@ -9,6 +9,7 @@ import host
 import shell
 
 TRACES = shell.HOME / "test-traces"
+LEGACY = shell.HOME / "test-legacy"
 
 
 def events():
@@ -27,8 +28,11 @@ class Sharing(host.HostTest):
     @classmethod
     def setUpClass(cls):
         TRACES.mkdir(exist_ok=True)
+        cls.legacy = LEGACY / "old"
+        cls.legacy.mkdir(parents=True, exist_ok=True)
         shell.configure({"A": shell.pool(backend="fault", device="delay=100ms", recall_ms=2500),
                          "B": shell.pool(backend="fault", device="delay=100ms", recall_ms=2500)},
+                        more=f"[legacy]\ndirectory={LEGACY}\n",
                         request_timeout_ms=1500, trace_dir=TRACES)
         # Two pools, one device.
         cls.high = shell.start(name="high", pool="A", priority="high")
@@ -52,8 +56,8 @@ class Sharing(host.HostTest):
             answers = vm.answers(120)
             self.assertEqual([(a.code, a.text) for a in answers], [(0, answers[0].text)] * count)
 
-    def test_one_at_a_time(self):
-        self.compute(15, 15)
+    def check_turns(self):
+        """One VM has the device at a time."""
         holder, computes = None, False
         for _, vm, event in self.events():
             if event == "grant":
@@ -67,6 +71,24 @@ class Sharing(host.HostTest):
                 computes = False
             elif event == "return":
                 holder = None
+
+    def test_a_guest_with_files(self):
+        """One that writes request.txt takes turns with those that have the device."""
+        self.low.send("for i in $(seq 15); do vgpu-call --timeout 60000 add 20 22; done")
+        request, response = self.legacy / "request.txt", self.legacy / "response.txt"
+        for _ in range(5):
+            request.write_text("A:2:1:20:22\n")
+            self.wait_for(response.exists, timeout=30)
+            self.assertEqual(response.read_text(), "42\n")
+            response.unlink()
+        self.assertEqual([answer.code for answer in self.low.answers(120)], [0] * 15)
+        self.check_turns()
+        jobs = [vm for _, vm, event in self.events() if event.startswith("job")]
+        self.assertEqual((len(jobs), jobs.count("low")), (20, 15))
+
+    def test_one_at_a_time(self):
+        self.compute(15, 15)
+        self.check_turns()
         jobs = [vm for _, vm, event in self.events() if event.startswith("job")]
         self.assertEqual((jobs.count("high"), jobs.count("low")), (15, 15))
 
