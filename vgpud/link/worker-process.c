@@ -280,6 +280,16 @@ static gboolean join(VgpuWorkerProcess *self, const VgpuSession *session,
     return TRUE;
 }
 
+/* The first line, before the worker can write one. */
+static void write_device(const VgpuSession *session, int fd)
+{
+    g_autofree char *key = vgpu_member_device_key(session->member);
+
+    /* One that cannot be written is missing, as those of the worker. */
+    dprintf(fd, "%" G_GINT64_FORMAT "000 device %s\n", g_get_monotonic_time(),
+            g_strdelimit(key, "\r\n", ' '));
+}
+
 /* Under a name that is not complete before the worker's number is known. NULL: there is none. */
 static char *open_trace(const VgpuSession *session, const VgpuSettings *settings, int *fd)
 {
@@ -290,8 +300,10 @@ static char *open_trace(const VgpuSession *session, const VgpuSettings *settings
         return NULL;
     g_autofree char *path = g_strdup_printf("%s/.%u.trace", folder, session->vm_id);
     *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*fd >= 0)
+    if (*fd >= 0) {
+        write_device(session, *fd);
         return g_steal_pointer(&path);
+    }
     g_warning("no trace of domain '%s': %s: %s", session->name, path, g_strerror(errno));
     return NULL;
 }

@@ -5,6 +5,7 @@
  * One line for each event, "NANOSECONDS EVENT", by CLOCK_MONOTONIC, so that the traces of all
  * workers of a host can be put in one order:
  *
+ * - device KEY: which device the worker is on; the first line, by vgpud
  * - want: has a job and no lease
  * - grant: has the lease
  * - job SOURCE TAG OPCODE: begins a job, of queue SOURCE or "1.0"; TAG is the guest's number for it

@@ -239,6 +239,8 @@ static void test_trace(void **state)
     assert_non_null(strstr(arguments, "--trace-fd\n137\n"));
     assert_non_null(strstr(descriptors, path));
     assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+    g_autofree char *trace = contents(fixture, name);
+    assert_true(g_str_has_suffix(trace, " device null:\n"));
 }
 
 /* What a former worker of this VM has forked is gone before the next one begins. */
