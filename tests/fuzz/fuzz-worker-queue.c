@@ -290,7 +290,7 @@ static VgpuService *get_service(void)
                             .backend = vgpu_backend_open("null", "", NULL),
                             .deadline = vgpu_deadline_new(NULL),
                             .timeout_ns = 10 * G_GUINT64_CONSTANT(1000000000),
-                            .window = 6, /* less than may be outstanding: both are met */
+                            .pace = {.window = 6}, /* less than may be outstanding: both are met */
                             .build_ns = 10 * G_GUINT64_CONSTANT(1000000000),
                             .build_wake = -1,
                             .trace = {.fd = -1}};

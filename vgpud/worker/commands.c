@@ -92,6 +92,31 @@ gboolean vgpu_command_is_job(const struct vgpu_command *command)
     return kind != NULL && gives(kind, command);
 }
 
+/* Work-items of a launch, which may not have been checked; at most G_MAXUINT64. */
+static guint64 count_items(const struct vgpu_command *command)
+{
+    guint64 items = 1;
+
+    for (guint i = 0; i < MIN(command->launch.dimensions, 3); i++)
+        if (!g_uint64_checked_mul(&items, items, command->launch.global[i]))
+            return G_MAXUINT64;
+    return items;
+}
+
+static VgpuObject *launched(const VgpuOwner *owner, const struct vgpu_command *command)
+{
+    return command->opcode == VGPU_CMD_LAUNCH
+               ? vgpu_handles_get(owner->handles, command->handle, VGPU_OBJECT_KERNEL)
+               : NULL;
+}
+
+guint64 vgpu_command_expected_ns(const VgpuOwner *owner, const struct vgpu_command *command)
+{
+    const VgpuObject *kernel = launched(owner, command);
+
+    return kernel != NULL ? vgpu_pace_guess(&kernel->record, count_items(command)) : 0;
+}
+
 /* What no command may have, and what this one must not. */
 static enum vgpu_result check(const VgpuOwner *owner, const Kind *kind,
                               const struct vgpu_command *command)
@@ -213,7 +238,14 @@ static void keep(VgpuCommandCall *call, const Kind *kind, const Costs *costs)
         vgpu_handles_add(owner->handles, command->event, object);
     }
     if (call->event != NULL)
-        vgpu_owner_put(owner, call->event, command->tag, (kind->flags & MEASURED) != 0);
+        vgpu_owner_put(owner, &(VgpuOwnerWork){
+                                  .event = call->event,
+                                  .tag = command->tag,
+                                  .measured = (kind->flags & MEASURED) != 0,
+                                  .kernel = launched(owner, command),
+                                  .items = count_items(command),
+                                  .expected_ns = vgpu_command_expected_ns(owner, command),
+                              });
 }
 
 static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)

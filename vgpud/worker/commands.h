@@ -37,6 +37,9 @@ VgpuCommandPatience vgpu_command_patience(const struct vgpu_command *command);
 /* TRUE when it makes the device work, so that it needs the device's lease. */
 gboolean vgpu_command_is_job(const struct vgpu_command *command);
 
+/* How long the device will have to do with it, as far as that can be guessed: see pace.h. */
+guint64 vgpu_command_expected_ns(const VgpuOwner *owner, const struct vgpu_command *command);
+
 /*
  * vgpu_command_must_wait:
  * TRUE when @command cannot be carried out yet: it needs what runs before it to have ended, or the

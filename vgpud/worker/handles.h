@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "backend.h"
+#include "pace.h"
 #include "quota.h"
 
 typedef enum {
@@ -38,6 +39,7 @@ struct VgpuObject {
     VgpuObject *made_from;         /* of a kernel; keeps it, see vgpu_owner_drop() */
     guint kernels;                 /* of a program: that there are of it */
     gboolean dropped;              /* of a program: its handle is gone */
+    VgpuPaceRecord record;         /* of a kernel: how long it takes */
     guint argument_count;          /* of a kernel */
     VgpuObjectArgument *arguments; /* of a kernel; owned */
 };

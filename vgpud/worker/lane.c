@@ -18,6 +18,11 @@ void vgpu_lane_clear(VgpuLane *lane)
     lane->charged = 0;
 }
 
+gboolean vgpu_lane_wants_room(const VgpuLane *lane)
+{
+    return lane->waits && vgpu_command_patience(&lane->command) < VGPU_COMMAND_SLOW;
+}
+
 gboolean vgpu_lane_is_blocked(const VgpuLane *lane)
 {
     return lane->waits || lane->build != NULL || lane->leaving != VGPU_QUEUE_NEXT_NOTHING;
@@ -185,7 +190,8 @@ static gboolean fetch(VgpuLane *lane, gboolean *worked)
 
     if (next == VGPU_QUEUE_NEXT_COMMAND) {
         if (lane->owner == NULL)
-            lane->owner = vgpu_owner_new(lane->service->backend, &lane->service->gate.quota);
+            lane->owner = vgpu_owner_new(lane->service->backend, &lane->service->gate.quota,
+                                         &lane->service->pace);
         return TRUE;
     }
     if (next == VGPU_QUEUE_NEXT_BROKEN)
@@ -296,17 +302,23 @@ static gboolean must_wait(VgpuLane *lane)
            vgpu_command_must_wait(lane->owner, gate, &lane->command, &lane->until_ns);
 }
 
+static gboolean has_room(const VgpuLane *lane)
+{
+    return vgpu_pace_fits(&lane->service->pace,
+                          vgpu_command_expected_ns(lane->owner, &lane->command),
+                          lane->service->timeout_ns);
+}
+
 /* TRUE when the fetched command would be more than the device may have of this VM at once, or it is
  * others' turn on the device. */
 static gboolean must_wait_for_turn(VgpuLane *lane)
 {
     VgpuService *service = lane->service;
-    const guint64 *submitted = &service->gate.quota.used[VGPU_QUOTA_OUTSTANDING];
 
     if (service->backend == NULL || !vgpu_command_is_job(&lane->command))
         return FALSE;
     lane->until_ns = G_MAXUINT64;
-    if (*submitted >= service->window && (!collect(lane) || *submitted >= service->window))
+    if (!has_room(lane) && !(collect(lane) && has_room(lane)))
         return TRUE;
     lane->wants_turn = !vgpu_service_take_turn(service);
     if (lane->wants_turn)

@@ -57,6 +57,9 @@ void vgpu_lane_quarantine(VgpuLane *lane);
 /* When the command that waits is to be tried again by the clock; G_MAXUINT64: it is not. */
 guint64 vgpu_lane_until(const VgpuLane *lane);
 
+/* It waits, and some of what the device has need only have ended, not all of it. */
+gboolean vgpu_lane_wants_room(const VgpuLane *lane);
+
 /* TRUE when nothing more is fetched until something has ended on the device, or by the clock, or
  * until it is our turn. */
 gboolean vgpu_lane_is_blocked(const VgpuLane *lane);

@@ -209,7 +209,7 @@ static gboolean park(VgpuLoop *loop)
         if (!vgpu_lane_is_blocked(lane))
             quiet &= vgpu_queue_park(&lane->queue);
         if (lane->owner != NULL)
-            quiet &= vgpu_owner_notify(lane->owner, loop->device);
+            quiet &= vgpu_owner_notify(lane->owner, !vgpu_lane_wants_room(lane), loop->device);
     }
     return quiet;
 }

@@ -183,7 +183,7 @@ static VgpuWorkerExit serve(const VgpuOptions *options, VgpuPage *page, VgpuDead
         .page = page,
         .backend = backend,
         .deadline = deadline,
-        .window = (guint)options->window,
+        .pace = {.window = (guint)options->window},
         .timeout_ns = (guint64)options->timeout_ms * NS_PER_MS,
         .build_ns = (guint64)MAX(options->timeout_ms, options->open_timeout_ms) * NS_PER_MS,
         .retry_ns = vgpu_deadline_now() + RETRY_MS * NS_PER_MS,

@@ -3,12 +3,13 @@
 
 #include "deadline.h"
 
-VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota)
+VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota, VgpuPace *pace)
 {
     VgpuOwner *owner = g_new0(VgpuOwner, 1);
 
     owner->backend = backend;
     owner->quota = quota;
+    owner->pace = pace;
     owner->handles = vgpu_handles_new();
     return owner;
 }
@@ -73,14 +74,13 @@ void vgpu_owner_drop(VgpuOwner *owner, VgpuObject *object)
     newest->garbage = g_slist_prepend(newest->garbage, object);
 }
 
-void vgpu_owner_put(VgpuOwner *owner, VgpuBackendEvent *event, guint32 tag, gboolean measured)
+void vgpu_owner_put(VgpuOwner *owner, const VgpuOwnerWork *work)
 {
     g_assert(owner->count < VGPU_OWNER_WINDOW);
     if (owner->count == 0)
         owner->oldest_ns = vgpu_deadline_now();
-    *work_at(owner, owner->count++) =
-        (VgpuOwnerWork){.event = event, .tag = tag, .measured = measured};
-    owner->notified = FALSE;
+    *work_at(owner, owner->count++) = *work;
+    vgpu_pace_begin(owner->pace, work->expected_ns);
 }
 
 static VgpuBackendProgress progress_of(const VgpuOwner *owner, const VgpuOwnerWork *work)
@@ -100,8 +100,12 @@ static void end_oldest(VgpuOwner *owner, VgpuBackendProgress progress)
         owner->failed_tag = work->tag;
     }
     if (work->measured && class->event_times(work->event, &times, NULL) == VGPU_RESULT_OK &&
-        times.ended > times.started)
+        times.ended > times.started) {
         owner->device_ns += times.ended - times.started;
+        if (work->kernel != NULL)
+            vgpu_pace_learn(&work->kernel->record, work->items, times.ended - times.started);
+    }
+    vgpu_pace_end(owner->pace, work->expected_ns);
     class->event_unref(work->event);
     for (GSList *item = work->garbage; item != NULL; item = item->next)
         free_object(owner, item->data);
@@ -135,12 +139,13 @@ gboolean vgpu_owner_has_ended(const VgpuOwner *owner)
            progress_of(owner, &owner->window[owner->oldest]) != VGPU_BACKEND_RUNNING;
 }
 
-gboolean vgpu_owner_notify(VgpuOwner *owner, int fd)
+gboolean vgpu_owner_notify(VgpuOwner *owner, gboolean all, int fd)
 {
-    if (owner->count == 0 || owner->notified)
+    if (owner->count == 0)
         return TRUE;
-    VgpuOwnerWork *newest = work_at(owner, owner->count - 1);
-    owner->notified =
-        owner->backend->class->event_notify(newest->event, fd, NULL) == VGPU_RESULT_OK;
-    return owner->notified;
+    VgpuOwnerWork *work = work_at(owner, all ? owner->count - 1 : owner->count / 2);
+    if (!work->notified)
+        work->notified =
+            owner->backend->class->event_notify(work->event, fd, NULL) == VGPU_RESULT_OK;
+    return work->notified;
 }

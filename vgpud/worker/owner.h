@@ -13,36 +13,40 @@
 
 #include "backend.h"
 #include "handles.h"
+#include "pace.h"
 #include "quota.h"
 
-/* Commands of one owner that the device may have at once: enough to hide the way to it, few enough
- * that another VM's turn is not far. */
-#define VGPU_OWNER_WINDOW 64u
+/* Commands of one owner that the device may have at once. */
+#define VGPU_OWNER_WINDOW VGPU_PACE_MOST
 
 /* One command that the device was given. */
 typedef struct {
     VgpuBackendEvent *event;
-    guint32 tag;       /* the guest's */
-    gboolean measured; /* its time counts as time on the device */
-    GSList *garbage;   /* of VgpuObject: to be freed when it has ended */
+    guint32 tag;         /* the guest's */
+    gboolean measured;   /* its time counts as time on the device */
+    gboolean notified;   /* its end will be told */
+    VgpuObject *kernel;  /* what was launched; NULL: it is no launch */
+    guint64 items;       /* over so many work-items */
+    guint64 expected_ns; /* of its pace */
+    GSList *garbage;     /* of VgpuObject: to be freed when it has ended */
 } VgpuOwnerWork;
 
 typedef struct {
     VgpuBackend *backend;    /* borrowed; NULL: there is no device */
     VgpuQuota *quota;        /* borrowed; the VM's */
+    VgpuPace *pace;          /* the same */
     VgpuBackendQueue *queue; /* NULL until it is needed */
     VgpuHandles *handles;
     VgpuOwnerWork window[VGPU_OWNER_WINDOW]; /* a ring */
     guint oldest;                            /* index of the first */
     guint count;
     guint64 oldest_ns;       /* when the first became that, vgpu_deadline_now() */
-    gboolean notified;       /* the newest's end will be told */
     enum vgpu_result failed; /* of the first command that failed behind its completion; 0 */
     guint32 failed_tag;
     guint64 device_ns; /* time on the device of what was collected */
 } VgpuOwner;
 
-VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota);
+VgpuOwner *vgpu_owner_new(VgpuBackend *backend, VgpuQuota *quota, VgpuPace *pace);
 
 /* Frees all that the owner has; the window must be empty. */
 void vgpu_owner_free(VgpuOwner *owner);
@@ -57,10 +61,10 @@ void vgpu_owner_drop(VgpuOwner *owner, VgpuObject *object);
 
 /*
  * vgpu_owner_put:
- * Adds a command to the window, which has room; @event is owned by it from now on, and one
- * VGPU_QUOTA_OUTSTANDING has been charged for it.
+ * Adds a command, without garbage, to the window, which has room; its event is owned by it from now
+ * on, and one VGPU_QUOTA_OUTSTANDING has been charged for it.
  */
-void vgpu_owner_put(VgpuOwner *owner, VgpuBackendEvent *event, guint32 tag, gboolean measured);
+void vgpu_owner_put(VgpuOwner *owner, const VgpuOwnerWork *work);
 
 /* Takes what has ended out of the window. TRUE when there was something. */
 gboolean vgpu_owner_collect(VgpuOwner *owner);
@@ -70,7 +74,8 @@ gboolean vgpu_owner_has_ended(const VgpuOwner *owner);
 
 /*
  * vgpu_owner_notify:
- * Has the eventfd @fd written when all that is in the window has ended. FALSE: the device cannot
- * tell, and has to be asked. Without effect when that has been done already.
+ * Has the eventfd @fd written when @all that is in the window has ended, or about half of it.
+ * FALSE: the device cannot tell, and has to be asked. Without effect when that has been done
+ * already.
  */
-gboolean vgpu_owner_notify(VgpuOwner *owner, int fd);
+gboolean vgpu_owner_notify(VgpuOwner *owner, gboolean all, int fd);

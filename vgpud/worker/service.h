@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "page.h"
 #include "operations.h"
+#include "pace.h"
 #include "strikes.h"
 #include "tally.h"
 #include "trace.h"
@@ -35,7 +36,7 @@ typedef struct {
     VgpuBackend *backend;   /* borrowed; NULL: there is none, device work is answered with 0x05 */
     VgpuDeadline *deadline; /* borrowed */
     guint64 timeout_ns;     /* from a request's begin on the device to its answer; see refresh() */
-    guint window;           /* jobs that the device may have at once, of all queues */
+    VgpuPace pace;          /* what the device has, of all queues */
     guint64 build_ns;       /* for a program's build */
     int build_wake;         /* eventfd that a build's end is told by; -1: builds have no thread */
     guint builds;           /* that run: at most one, so that a VM has one compiler at a time */

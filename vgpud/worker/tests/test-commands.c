@@ -20,6 +20,7 @@ typedef struct {
     VgpuPage *page;
     int page_fd;
     VgpuGate gate;
+    VgpuPace pace;
     VgpuOwner *owner;
     VgpuQueue queue;
     guint8 *slot;
@@ -68,7 +69,7 @@ static int set_up_backend(void **state, const char *name)
     memset(f->slot, 0, VGPU_QUEUE_ARENA + ARENA);
     f->arena = f->slot + VGPU_QUEUE_ARENA;
     vgpu_queue_init(&f->queue, f->slot, VGPU_QUEUE_ARENA + ARENA, -1);
-    f->owner = vgpu_owner_new(f->backend, &f->gate.quota);
+    f->owner = vgpu_owner_new(f->backend, &f->gate.quota, &f->pace);
     *state = f;
     return 0;
 }

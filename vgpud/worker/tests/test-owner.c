@@ -14,6 +14,7 @@ struct VgpuBackendEvent {
     VgpuBackendProgress progress;
 };
 static guint events, buffers, notifications;
+static VgpuBackendEvent *notified; /* the last one whose end is to be told */
 
 static VgpuBackendEvent *fake_event_ref(VgpuBackendEvent *event)
 {
@@ -36,9 +37,9 @@ static VgpuBackendProgress fake_event_progress(VgpuBackendEvent *event)
 
 static enum vgpu_result fake_event_notify(VgpuBackendEvent *event, int fd, GError **error)
 {
-    (void)event;
     (void)fd;
     (void)error;
+    notified = event;
     notifications++;
     return VGPU_RESULT_OK;
 }
@@ -71,6 +72,7 @@ static VgpuBackend fake_backend = {.class = &fake_class};
 
 typedef struct {
     VgpuQuota quota;
+    VgpuPace pace;
     VgpuOwner *owner;
 } Fixture;
 
@@ -79,7 +81,7 @@ static int set_up(void **state)
     Fixture *f = g_new0(Fixture, 1);
 
     vgpu_quota_init(&f->quota, (VgpuCharge){{1000, 1000, 1000, 1000}});
-    f->owner = vgpu_owner_new(&fake_backend, &f->quota);
+    f->owner = vgpu_owner_new(&fake_backend, &f->quota, &f->pace);
     notifications = 0;
     *state = f;
     return 0;
@@ -91,6 +93,8 @@ static int tear_down(void **state)
 
     vgpu_owner_free(f->owner);
     assert_true(vgpu_quota_is_empty(&f->quota));
+    assert_int_equal(f->pace.count, 0);
+    assert_int_equal(f->pace.expected_ns, 0);
     assert_int_equal(events, 0);
     assert_int_equal(buffers, 0);
     g_free(f);
@@ -104,7 +108,7 @@ static VgpuBackendEvent *put(Fixture *f, guint32 tag)
     event->references = 1;
     events++;
     assert_true(vgpu_quota_charge(&f->quota, (VgpuCharge){.amount[VGPU_QUOTA_OUTSTANDING] = 1}));
-    vgpu_owner_put(f->owner, event, tag, TRUE);
+    vgpu_owner_put(f->owner, &(VgpuOwnerWork){.event = event, .tag = tag, .measured = TRUE});
     return event;
 }
 
@@ -198,17 +202,64 @@ static void test_notify(void **state)
 {
     Fixture *f = *state;
 
-    assert_true(vgpu_owner_notify(f->owner, 0));
+    assert_true(vgpu_owner_notify(f->owner, TRUE, 0));
     assert_int_equal(notifications, 0); /* nothing runs */
     VgpuBackendEvent *first = put(f, 1);
-    assert_true(vgpu_owner_notify(f->owner, 0));
-    assert_true(vgpu_owner_notify(f->owner, 0));
+    assert_true(vgpu_owner_notify(f->owner, TRUE, 0));
+    assert_true(vgpu_owner_notify(f->owner, TRUE, 0));
     assert_int_equal(notifications, 1);
     VgpuBackendEvent *second = put(f, 2);
-    assert_true(vgpu_owner_notify(f->owner, 0));
+    assert_true(vgpu_owner_notify(f->owner, TRUE, 0));
     assert_int_equal(notifications, 2);
+    assert_ptr_equal(notified, second);
     first->progress = second->progress = VGPU_BACKEND_ENDED;
     assert_true(vgpu_owner_collect(f->owner));
+}
+
+/* Who waits for room is woken while the device still has something to do. */
+static void test_notify_of_half(void **state)
+{
+    Fixture *f = *state;
+    VgpuBackendEvent *all[5];
+
+    for (guint32 i = 0; i < G_N_ELEMENTS(all); i++)
+        all[i] = put(f, i);
+    assert_true(vgpu_owner_notify(f->owner, FALSE, 0));
+    assert_true(vgpu_owner_notify(f->owner, FALSE, 0));
+    assert_ptr_equal(notified, all[2]);
+    assert_int_equal(notifications, 1);
+    for (guint32 i = 0; i < 3; i++)
+        all[i]->progress = VGPU_BACKEND_ENDED;
+    assert_true(vgpu_owner_collect(f->owner));
+    assert_true(vgpu_owner_notify(f->owner, FALSE, 0));
+    assert_ptr_equal(notified, all[4]);
+    assert_true(vgpu_owner_notify(f->owner, TRUE, 0));
+    assert_int_equal(notifications, 2);
+    all[3]->progress = all[4]->progress = VGPU_BACKEND_ENDED;
+    assert_true(vgpu_owner_collect(f->owner));
+}
+
+/* How long a launch took is known of its kernel; what runs counts until it has ended. */
+static void test_pace(void **state)
+{
+    Fixture *f = *state;
+    VgpuObject kernel = {.kind = VGPU_OBJECT_KERNEL};
+    VgpuBackendEvent *event = g_new0(VgpuBackendEvent, 1);
+
+    *event = (VgpuBackendEvent){.references = 1};
+    events++;
+    assert_true(vgpu_quota_charge(&f->quota, (VgpuCharge){.amount[VGPU_QUOTA_OUTSTANDING] = 1}));
+    vgpu_owner_put(
+        f->owner,
+        &(VgpuOwnerWork){
+            .event = event, .measured = TRUE, .kernel = &kernel, .items = 7, .expected_ns = 100});
+    assert_int_equal(f->pace.count, 1);
+    assert_int_equal(f->pace.expected_ns, 100);
+    event->progress = VGPU_BACKEND_ENDED;
+    assert_true(vgpu_owner_collect(f->owner));
+    assert_int_equal(f->pace.count, 0);
+    assert_int_equal(kernel.record.items, 7);
+    assert_int_equal(kernel.record.longest_ns, 5); /* fake_event_times() */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -221,6 +272,8 @@ int main(void)
         TEST(test_garbage),
         TEST(test_ring),
         TEST(test_notify),
+        TEST(test_notify_of_half),
+        TEST(test_pace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
