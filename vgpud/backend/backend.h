@@ -115,7 +115,8 @@ typedef struct {
     enum vgpu_result (*buffer_new)(VgpuBackend *backend, guint64 length, VgpuBackendBuffer **buffer,
                                    GError **error);
     void (*buffer_free)(VgpuBackendBuffer *buffer);
-    /* Write and read are done with @data when they return. */
+    /* Write and read have ended, and are done with @data, when they return. @event NULL: nobody
+     * wants to know when that was. */
     enum vgpu_result (*buffer_write)(VgpuBackendQueue *queue, VgpuBackendBuffer *buffer,
                                      guint64 offset, guint64 length, const void *data,
                                      VgpuBackendEvent **event, GError **error);

@@ -53,6 +53,12 @@ static enum vgpu_result find_both(const VgpuCommandCall *call, VgpuBackendBuffer
     return *arena != NULL ? VGPU_RESULT_OK : VGPU_RESULT_OUT_OF_RANGE;
 }
 
+/* Of what has ended when the backend returns: needed only where the guest asks for one. */
+static VgpuBackendEvent **wanted_event(VgpuCommandCall *call)
+{
+    return call->command->event != 0 ? &call->event : NULL;
+}
+
 enum vgpu_result vgpu_command_buffer_write(VgpuCommandCall *call)
 {
     const guint64 *arg = call->command->arg;
@@ -64,7 +70,7 @@ enum vgpu_result vgpu_command_buffer_write(VgpuCommandCall *call)
         return result;
     call->outcome->bytes_in = arg[1];
     return vgpu_command_class(call)->buffer_write(call->owner->queue, buffer, arg[0], arg[1], arena,
-                                                  &call->event, &call->outcome->error);
+                                                  wanted_event(call), &call->outcome->error);
 }
 
 enum vgpu_result vgpu_command_buffer_read(VgpuCommandCall *call)
@@ -78,7 +84,7 @@ enum vgpu_result vgpu_command_buffer_read(VgpuCommandCall *call)
         return result;
     call->outcome->bytes_out = arg[1];
     return vgpu_command_class(call)->buffer_read(call->owner->queue, buffer, arg[0], arg[1], arena,
-                                                 &call->event, &call->outcome->error);
+                                                 wanted_event(call), &call->outcome->error);
 }
 
 enum vgpu_result vgpu_command_buffer_copy(VgpuCommandCall *call)

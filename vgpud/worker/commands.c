@@ -261,11 +261,14 @@ static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
     enum vgpu_result result = kind->run(call);
     if (timed)
         call->outcome->elapsed_ns = vgpu_deadline_now() - start_ns;
-    if (result == VGPU_RESULT_OK)
-        keep(call, kind, &costs);
-    else
+    if (result != VGPU_RESULT_OK) {
         vgpu_quota_uncharge(quota, costs.all);
-    return result;
+        return result;
+    }
+    keep(call, kind, &costs);
+    if (call->event == NULL) /* it has ended already */
+        vgpu_quota_uncharge(quota, costs.work);
+    return VGPU_RESULT_OK;
 }
 
 enum vgpu_result vgpu_command_run(VgpuOwner *owner, VgpuGate *gate, const VgpuQueue *queue,

@@ -277,6 +277,8 @@ static void carry_out(VgpuLane *lane)
     judge(lane, status);
     if (watched)
         vgpu_deadline_disarm(service->deadline);
+    if (vgpu_command_is_job(&lane->command) && lane->owner->count == 0)
+        vgpu_trace(&service->trace, "ended");
     if (outcome.build != NULL)
         begin_build(lane, outcome.build);
     else

@@ -160,6 +160,31 @@ static void test_copy(void **state)
     f->class->buffer_free(other);
 }
 
+/* Without an event it may go another way: behind what was given before, all the same. */
+static void test_without_events(void **state)
+{
+    Fixture *f = *state;
+    guint8 bytes[LENGTH], content[LENGTH];
+    VgpuBackendEvent *event;
+
+    memset(bytes, 7, LENGTH);
+    assert_int_equal(f->class->buffer_write(f->queue, f->buffer, 0, LENGTH, bytes, NULL, NULL),
+                     VGPU_RESULT_OK);
+    memset(f->expected, 7, LENGTH);
+    assert_content(f, f->buffer);
+    assert_int_equal(f->class->buffer_fill(f->queue, f->buffer, 0, LENGTH, "\x2a", 1, &event, NULL),
+                     VGPU_RESULT_OK);
+    assert_int_equal(f->class->buffer_write(f->queue, f->buffer, 1, 2, bytes, NULL, NULL),
+                     VGPU_RESULT_OK);
+    assert_int_equal(f->class->buffer_read(f->queue, f->buffer, 0, LENGTH, content, NULL, NULL),
+                     VGPU_RESULT_OK);
+    assert_int_equal(f->class->event_progress(event), VGPU_BACKEND_ENDED);
+    f->class->event_unref(event);
+    memset(bytes, 42, LENGTH);
+    bytes[1] = bytes[2] = 7;
+    assert_memory_equal(content, bytes, LENGTH);
+}
+
 static void test_event_times(void **state)
 {
     Fixture *f = *state;
@@ -203,6 +228,7 @@ static void test_info(void **state)
     cmocka_unit_test_setup_teardown(test_write_read, set_up_##name, tear_down),                    \
         cmocka_unit_test_setup_teardown(test_fill, set_up_##name, tear_down),                      \
         cmocka_unit_test_setup_teardown(test_copy, set_up_##name, tear_down),                      \
+        cmocka_unit_test_setup_teardown(test_without_events, set_up_##name, tear_down),            \
         cmocka_unit_test_setup_teardown(test_event_times, set_up_##name, tear_down),               \
         cmocka_unit_test_setup_teardown(test_no_memory, set_up_##name, tear_down),                 \
         cmocka_unit_test_setup_teardown(test_info, set_up_##name, tear_down)
