@@ -237,15 +237,21 @@ static void keep(VgpuCommandCall *call, const Kind *kind, const Costs *costs)
         object->charge = costs->event;
         vgpu_handles_add(owner->handles, command->event, object);
     }
-    if (call->event != NULL)
-        vgpu_owner_put(owner, &(VgpuOwnerWork){
-                                  .event = call->event,
-                                  .tag = command->tag,
-                                  .measured = (kind->flags & MEASURED) != 0,
-                                  .kernel = launched(owner, command),
-                                  .items = count_items(command),
-                                  .expected_ns = vgpu_command_expected_ns(owner, command),
-                              });
+    if (call->event == NULL) { /* it has ended already */
+        vgpu_quota_uncharge(owner->quota, costs->work);
+        return;
+    }
+    VgpuObject *kernel = launched(owner, command);
+    const guint64 items = kernel != NULL ? count_items(command) : 0;
+    vgpu_owner_put(owner,
+                   &(VgpuOwnerWork){
+                       .event = call->event,
+                       .tag = command->tag,
+                       .measured = (kind->flags & MEASURED) != 0,
+                       .kernel = kernel,
+                       .items = items,
+                       .expected_ns = kernel != NULL ? vgpu_pace_guess(&kernel->record, items) : 0,
+                   });
 }
 
 static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
@@ -261,14 +267,11 @@ static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
     enum vgpu_result result = kind->run(call);
     if (timed)
         call->outcome->elapsed_ns = vgpu_deadline_now() - start_ns;
-    if (result != VGPU_RESULT_OK) {
+    if (result == VGPU_RESULT_OK)
+        keep(call, kind, &costs);
+    else
         vgpu_quota_uncharge(quota, costs.all);
-        return result;
-    }
-    keep(call, kind, &costs);
-    if (call->event == NULL) /* it has ended already */
-        vgpu_quota_uncharge(quota, costs.work);
-    return VGPU_RESULT_OK;
+    return result;
 }
 
 enum vgpu_result vgpu_command_run(VgpuOwner *owner, VgpuGate *gate, const VgpuQueue *queue,
