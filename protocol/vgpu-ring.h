@@ -130,19 +130,32 @@ static inline int vgpu_ring_room(VgpuRingProducer *ring, uint32_t wanted)
 
 /* Copies @entry, a struct of the ring's kind, into the ring, where there must be room. Nobody sees
  * it before vgpu_ring_publish(). */
-#define vgpu_ring_put(ring, entry) vgpu_ring_put_words(ring, entry, sizeof(*(entry)) / 8)
+#define vgpu_ring_put(ring, entry)                                                                 \
+    vgpu_ring_put_words(ring, vgpu_ring_load(entry), entry, sizeof(*(entry)) / 8)
 
-static inline void vgpu_ring_put_words(VgpuRingProducer *ring, const void *entry, size_t words)
+/* The same, but with @head for its first word. */
+#define vgpu_ring_put_headed(ring, head, entry)                                                    \
+    vgpu_ring_put_words(ring, head, entry, sizeof(*(entry)) / 8)
+
+static inline uint64_t vgpu_ring_load(const void *entry)
+{
+    uint64_t word;
+
+    memcpy(&word, entry, 8);
+    return word;
+}
+
+static inline void vgpu_ring_put_words(VgpuRingProducer *ring, uint64_t head, const void *entry,
+                                       size_t words)
 {
     _Atomic uint64_t *to = ring->entries + ring->next % VGPU_QUEUE_ENTRIES * words;
 
+    atomic_store_explicit(to, head, memory_order_relaxed);
     /* Unrolled: an emulated CPU takes as long for the loop as for the copy. */
 #pragma GCC unroll 8
-    for (size_t i = 0; i < words; i++) {
-        uint64_t word;
-        memcpy(&word, (const char *)entry + 8 * i, 8);
-        atomic_store_explicit(to + i, word, memory_order_relaxed);
-    }
+    for (size_t i = 1; i < words; i++)
+        atomic_store_explicit(to + i, vgpu_ring_load((const char *)entry + 8 * i),
+                              memory_order_relaxed);
     ring->next++;
 }
 

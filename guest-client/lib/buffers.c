@@ -122,7 +122,7 @@ int vgpu_buffer_read(VgpuContext *context, VgpuBuffer buffer, uint64_t offset, v
     code = start_read(context, buffer, offset, data, length, event, &ticket);
     if (code == VGPU_OK) {
         vgpu_queue_wait(context, ticket, UINT64_MAX);
-        code = vgpu_call_result(context, ticket, NULL);
+        code = vgpu_call_result(context, ticket);
     }
     return vgpu_context_leave(context, code);
 }

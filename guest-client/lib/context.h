@@ -29,19 +29,22 @@
 #define VGPU_IS_ALONE false
 #endif
 
+/* Out of the way of what each call goes through. */
+#define RARE        __attribute__((noinline))
+#define UNLIKELY(x) __builtin_expect((x), 0)
+
 /* An answer that is to come. Its command's tag is its index, and its turn above that. */
 typedef struct VgpuPending {
     VgpuTicketState *ticket; /* NULL: nobody asks for it, it only tells how far the worker is */
     uint32_t tag;
     uint32_t opcode;
-    uint32_t piece;        /* of the arena; VGPU_NO_PIECE */
+    void *to;              /* where bytes belong that it brings back; NULL: it brings none, and the
+                              rest is not set */
+    uint32_t piece;        /* of the arena */
     const uint8_t *from;   /* in the arena: what the host has written there */
-    void *to;              /* where it belongs; NULL: nowhere */
     size_t length;         /* bytes */
     bool length_is_result; /* only as many as the result says, if that is less */
 } VgpuPending;
-
-#define VGPU_NO_PIECE UINT32_MAX
 
 struct VgpuContext {
     const uint8_t *guard; /* a page that reads 0 in a forked child */
@@ -132,13 +135,29 @@ bool vgpu_context_is_ours(const VgpuContext *context);
 /* Ends the session: all tickets are done, with VGPU_E_LOST. Locked. */
 int vgpu_context_lose(VgpuContext *context, const char *why);
 
-/* queue.c; all with the context locked, which they leave while they wait. */
+/* queue.c and completions.c; all with the context locked, which they leave while they wait. */
 
 /* Begins with an empty queue in context->node. */
 void vgpu_queue_begin(VgpuContext *context);
 
 /* Puts a command into the ring, whose tag and the like it fills in; waits for room. VGPU_E_LOST. */
 int vgpu_queue_submit(VgpuContext *context, VgpuSubmission *submission);
+
+/* Whether the driver's word or the host's says that all is over. A plain look is enough. */
+static inline bool vgpu_queue_is_lost(const VgpuContext *context)
+{
+    return atomic_load_explicit(VGPU_RING_GUEST_WORD(context->node.slot, lost),
+                                memory_order_relaxed) != 0 ||
+           atomic_load_explicit(VGPU_RING_HOST_WORD(context->node.slot, broken),
+                                memory_order_relaxed) != 0;
+}
+
+/* Ends the session as the host's word says. VGPU_E_LOST. */
+int vgpu_queue_lose(VgpuContext *context);
+
+/* Waits until something may have changed, at most until @deadline_ns: completions, or the loss of
+ * all. */
+void vgpu_queue_progress(VgpuContext *context, uint64_t deadline_ns);
 
 /* Takes the completions that are there, unless another thread sees to that. */
 void vgpu_queue_take(VgpuContext *context);
@@ -158,14 +177,20 @@ uint64_t vgpu_queue_now(void);
 /* A ticket for one call. VGPU_E_LIMIT. */
 int vgpu_call_ticket(VgpuContext *context, VgpuTicketState **ticket);
 
-/* The ticket's result with its text; the ticket is gone. @result may be NULL. */
-int vgpu_call_result(VgpuContext *context, VgpuTicketState *ticket, uint64_t *result);
+/* What has become of the ticket, with its text; it is gone. */
+int vgpu_call_result(VgpuContext *context, VgpuTicketState *ticket);
 
-/* Submits and waits. */
+/* Submits and waits. @result may be NULL. */
 int vgpu_call(VgpuContext *context, VgpuSubmission *submission, uint64_t *result);
 
 /* Submits with a ticket for the caller. */
 int vgpu_call_async(VgpuContext *context, VgpuSubmission *submission, VgpuTicket *ticket);
+
+/* The same of a command without bytes; and only submits it. */
+int vgpu_call_bare(VgpuContext *context, const struct vgpu_command *command);
+int vgpu_call_bare_async(VgpuContext *context, const struct vgpu_command *command,
+                         VgpuTicket *ticket);
+int vgpu_call_unanswered(VgpuContext *context, const struct vgpu_command *command);
 
 /* A new handle in @handle; VGPU_E_LIMIT. */
 int vgpu_call_mint(VgpuContext *context, enum VgpuKind kind, uint64_t *handle);

@@ -22,58 +22,60 @@ static bool by_registers(const VgpuContext *context)
 
 int vgpu_nop(VgpuContext *context)
 {
-    VgpuSubmission nop = {.command = {.opcode = VGPU_CMD_NOP}};
+    static const struct vgpu_command nop = {.opcode = VGPU_CMD_NOP};
 
     int code = vgpu_context_enter(context);
     if (code != VGPU_OK)
         return code;
     if (!by_registers(context))
-        return vgpu_context_leave(context, vgpu_call(context, &nop, NULL));
+        return vgpu_context_leave(context, vgpu_call_bare(context, &nop));
     int result = vgpu_pci_nop(&context->pci);
     return vgpu_context_leave(context, result != 0 ? fail_pci(context, result) : VGPU_OK);
 }
 
 /* A command without anything, for a ticket. */
-static int async(VgpuContext *context, uint16_t opcode, VgpuTicket *ticket)
+static int async(VgpuContext *context, const struct vgpu_command *command, VgpuTicket *ticket)
 {
-    VgpuSubmission submission = {.command = {.opcode = opcode}};
-
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)
         return code;
-    return vgpu_context_leave(context, vgpu_call_async(context, &submission, ticket));
+    return vgpu_context_leave(context, vgpu_call_bare_async(context, command, ticket));
 }
 
 int vgpu_nop_async(VgpuContext *context, VgpuTicket *ticket)
 {
-    return async(context, VGPU_CMD_NOP, ticket);
+    static const struct vgpu_command nop = {.opcode = VGPU_CMD_NOP};
+
+    return async(context, &nop, ticket);
 }
 
 int vgpu_fence(VgpuContext *context, VgpuTicket *ticket)
 {
-    return async(context, VGPU_CMD_FINISH, ticket);
+    static const struct vgpu_command finish = {.opcode = VGPU_CMD_FINISH};
+
+    return async(context, &finish, ticket);
 }
 
 int vgpu_finish(VgpuContext *context)
 {
-    VgpuSubmission finish = {.command = {.opcode = VGPU_CMD_FINISH}};
+    static const struct vgpu_command finish = {.opcode = VGPU_CMD_FINISH};
 
     int code = vgpu_context_enter(context);
     if (code != VGPU_OK)
         return code;
     if (by_registers(context)) /* all its calls wait */
         return vgpu_context_leave(context, VGPU_OK);
-    return vgpu_context_leave(context, vgpu_call(context, &finish, NULL));
+    return vgpu_context_leave(context, vgpu_call_bare(context, &finish));
 }
 
 int vgpu_barrier(VgpuContext *context)
 {
-    VgpuSubmission barrier = {.command = {.opcode = VGPU_CMD_BARRIER}};
+    static const struct vgpu_command barrier = {.opcode = VGPU_CMD_BARRIER};
 
     int code = vgpu_context_enter_queue(context);
     if (code != VGPU_OK)
         return code;
-    return vgpu_context_leave(context, vgpu_queue_submit(context, &barrier));
+    return vgpu_context_leave(context, vgpu_call_unanswered(context, &barrier));
 }
 
 /* Makes texts of what lies behind one another at @from. Returns false where that is not so. */

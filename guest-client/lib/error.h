@@ -9,7 +9,7 @@
 
 /* Keeps the text for this thread's vgpu_last_error(). Returns @code, so that a caller can fail in
  * one line. */
-__attribute__((format(printf, 2, 3))) int vgpu_fail(int code, const char *format, ...);
+__attribute__((cold, format(printf, 2, 3))) int vgpu_fail(int code, const char *format, ...);
 
 /* The VGPU_E_* for an errno (positive). */
 int vgpu_code_of_errno(int error);

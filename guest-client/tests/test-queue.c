@@ -340,6 +340,21 @@ static void test_broken(void **state)
     check_lost(fake_node_break);
 }
 
+/* Who submits and does not wait learns of it, too, and by the next command. */
+static void test_lost_and_nobody_waits(void **state)
+{
+    void (*const ends[])(void) = {fake_node_kill, fake_node_break};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        OK(vgpu_barrier(gpu));
+        fake_node_hold();
+        ends[i]();
+        assert_int_equal(vgpu_barrier(gpu), VGPU_E_LOST);
+        OK(vgpu_reopen(gpu));
+    }
+}
+
 static void test_fork(void **state)
 {
     (void)state;
@@ -394,6 +409,7 @@ int main(void)
         TEST(test_threads),
         TEST(test_lost),
         TEST(test_broken),
+        TEST(test_lost_and_nobody_waits),
         TEST(test_fork),
         TEST(test_open_fails),
     };
