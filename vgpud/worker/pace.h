@@ -19,7 +19,7 @@
 #define VGPU_PACE_SHORT_NS G_GUINT64_CONSTANT(2000000) /* VgpuSchedulerSettings' slice, usually */
 
 /* Enough of the shortest to hide the way to the device. */
-#define VGPU_PACE_MOST 64u
+#define VGPU_PACE_MOST 256u
 
 /* What is known of a kernel. Zeroed: nothing. */
 typedef struct {
