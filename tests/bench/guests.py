@@ -47,32 +47,39 @@ def with_dependencies(folder, modules):
 
 
 class Transport:
-    """One way between guest and host: a program of each side, and the devices in between."""
+    """One way between guest and host: the devices in between, the host's program, and what the
+    guest measures, by a process each."""
 
-    def __init__(self, devices=(), host=(), guest=""):
-        self.devices, self.host, self.guest = list(devices), list(host), guest
+    def __init__(self, devices=(), host=(), guest=()):
+        self.devices, self.host, self.guest = list(devices), list(host), list(guest)
 
 
-def transports(folder):
-    """All that one guest can have at the same time. @folder: for sockets."""
+def rounds(count):
+    """What a shell's `for` takes."""
+    return " ".join(str(number) for number in range(count))
+
+
+def transports(folder, poll_rounds):
+    """All that one guest can have at the same time. @folder: for sockets. Polling is measured
+    @poll_rounds times, each by a process of its own."""
     return [
         Transport(
             ["-device", "intel-iommu,intremap=off",
              "-chardev", f"socket,id=ivshmem,path={folder}/ivshmem",
              "-device", "ivshmem-doorbell,chardev=ivshmem,vectors=1"],
             ["ivshmem", f"{folder}/ivshmem"],
-            "ivshmem-poll; bench ivshmem-doorbell; bench ivshmem-msix",
+            [*["ivshmem-poll"] * poll_rounds, "ivshmem-doorbell", "ivshmem-msix"],
         ),
         Transport(
             ["-chardev", f"socket,id=port,path={folder}/port", "-device", "virtio-serial-pci",
              "-device", "virtserialport,chardev=port"],
             ["serial", f"{folder}/port"],
-            "serial /dev/vport0p1",
+            ["serial /dev/vport0p1"],
         ),
         Transport(
             ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
             ["tcp", str(TCP_PORT)],
-            f"tcp {HOST_ADDRESS} {TCP_PORT}",
+            [f"tcp {HOST_ADDRESS} {TCP_PORT}"],
         ),
     ]
 
@@ -87,7 +94,7 @@ def file_transports(folder):
             ["-fsdev", f"local,id={name},path={shared},security_model=none",
              "-device", f"virtio-9p-pci,fsdev={name},mount_tag={name}"],
             ["files", str(shared), str(host_us)],
-            f"files {name} /mnt/{name} {guest_us}",
+            [f"files {name} /mnt/{name} {guest_us}"],
         ))
     return found
 
@@ -122,7 +129,8 @@ class TransportGuest:
         for module in with_dependencies(self.kernel, modules):
             archive.file(f"vgpu/{module.name}", module.read_bytes(), 0o644)
             script += f"insmod /vgpu/{module.name} {MODULE_PARAMETERS.get(module.stem, '')}\n"
-        script += prepare + "".join(f"bench {item.guest}\n" for item in self.transports)
+        script += prepare + "".join(f"bench {command}\n" for item in self.transports
+                                    for command in item.guest)
         script += "cat /sys/devices/system/clocksource/clocksource0/current_clocksource\n"
         archive.file("vgpu/command", script.encode(), 0o644)
         base = Path(os.environ["VGPU_GUEST_INITRD"]).read_bytes()

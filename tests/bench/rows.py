@@ -133,6 +133,15 @@ def parse(line):
     return {"name": str(row["name"]), **figures}
 
 
+def middle(taken):
+    """One row of the rows of a name that several rounds have taken: the median of each figure."""
+    figures = {}
+    for field in FIELDS:
+        values = [row[field] for row in taken if row[field] is not None]
+        figures[field] = statistics.median_low(values) if values else None
+    return {"name": taken[0]["name"], **figures}
+
+
 def renamed(rows):
     """@rows, {name: row}, with vgpu-bench's rows by our names. Those that we have no name for are
     left out; its copies there and its copies back become one figure, as the transports' is."""

@@ -46,6 +46,20 @@ class Parse(unittest.TestCase):
                 rows.parse(f'{{"name": "tcp", "median_us": {value}}}')
 
 
+class Middle(unittest.TestCase):
+    def test_each_figure_by_itself(self):
+        taken = [row("a", 1, 30), row("a", 9, 10), row("a", 2, 20)]
+        self.assertEqual(rows.middle(taken), row("a", 2, 20))
+
+    def test_it_is_one_that_was_taken(self):
+        self.assertEqual(rows.middle([row("a", 1), row("a", 2)]), row("a", 1))
+        self.assertEqual(rows.middle([row("a", 3)]), row("a", 3))
+
+    def test_what_no_round_has_taken(self):
+        self.assertEqual(rows.middle([row("a", None, 5), row("a", None, 7), row("a", 4)]),
+                         row("a", 4, 5))
+
+
 class Goals(unittest.TestCase):
     at_most = rows.Goal("text", "a", "median_us", "b", 1.3)
     at_least = rows.Goal("text", "a", "calls_per_s", "b", 0.5, at_least=True)
