@@ -9,6 +9,9 @@
  * time; more than this leaves the processor's cache. */
 #define MAX_CHUNK (256u << 10)
 
+/* An answer is asked for at least so often, in bytes, so that the arena never runs dry. */
+#define ANSWER_BYTES(context) ((context)->arena.size / 4)
+
 #define LOOK_AT_INDEX VGPU_QUEUE_ENTRIES /* so much room is known only of an empty ring */
 
 void vgpu_queue_begin(VgpuContext *context)
@@ -116,7 +119,7 @@ int vgpu_queue_submit(VgpuContext *context, VgpuSubmission *submission)
             return vgpu_fail(VGPU_E_LOST, "the context was opened anew meanwhile");
         answer = submission->ticket != NULL ||
                  vgpu_submit_asks(context, submission->command.opcode) ||
-                 context->unanswered_bytes + submission->length > context->arena.size / 4;
+                 context->unanswered_bytes + submission->length > ANSWER_BYTES(context);
         if (reserve(context, submission, answer, &offset, &piece))
             break;
         if (!context->lost)

@@ -11,8 +11,9 @@
 #include "tags.h"
 
 /* At least so often, in commands, an answer is asked for: without one a full ring could not be
- * waited for. A quarter of the ring, and likewise of the arena, so that it never runs dry. */
-#define ANSWER_EVERY (VGPU_QUEUE_ENTRIES / 4)
+ * waited for. Half of it: who was asleep then puts as many into it at once, while the host works on
+ * the other half. */
+#define ANSWER_EVERY (VGPU_QUEUE_ENTRIES / 2)
 
 /* Whether a command without a ticket gets an answer all the same. Such a release gets one for
  * itself: among others it would hide the next failure. */
