@@ -38,27 +38,35 @@ static guint32 get_word(cl_device_id device, cl_device_info what)
 }
 
 /* "OpenCL 3.0 ..." */
-static gboolean is_at_least_2_1(const char *version)
+static gboolean is_at_least(const char *version, double wanted)
 {
     const char *number = strchr(version, ' ');
 
-    return number != NULL && strtod(number, NULL) > 2.05;
+    return number != NULL && strtod(number, NULL) > wanted - 0.05;
 }
 
 static gboolean takes_spirv(cl_device_id device, const char *version)
 {
     /* An older platform's table of functions ends before clCreateProgramWithIL. */
-    if (!is_at_least_2_1(version))
+    if (!is_at_least(version, 2.1))
         return FALSE;
 
     g_autofree char *languages = get_text(device, CL_DEVICE_IL_VERSION);
     return strstr(languages, "SPIR-V") != NULL;
 }
 
+gboolean vgpu_opencl_can_share(cl_device_type type, const char *version,
+                               cl_device_svm_capabilities capabilities)
+{
+    return (type & CL_DEVICE_TYPE_CPU) != 0 && is_at_least(version, 2.0) &&
+           (capabilities & CL_DEVICE_SVM_FINE_GRAIN_BUFFER) != 0;
+}
+
 void vgpu_opencl_fill_info(VgpuOpenclBackend *backend)
 {
     VgpuBackendInfo *info = &backend->base.info;
     const cl_device_id device = backend->device;
+    const cl_device_type type = get_number(device, CL_DEVICE_TYPE);
     size_t items[16] = {0};
 
     info->kind = VGPU_BACKEND_OPENCL;
@@ -66,7 +74,7 @@ void vgpu_opencl_fill_info(VgpuOpenclBackend *backend)
     info->clock_mhz = get_word(device, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     info->memory = get_number(device, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->memory_mib = (guint32)MIN(info->memory >> 20, G_MAXUINT32);
-    info->in_process = get_number(device, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU ? TRUE : FALSE;
+    info->in_process = (type & CL_DEVICE_TYPE_CPU) != 0;
     info->local_memory = get_number(device, CL_DEVICE_LOCAL_MEM_SIZE);
     info->max_buffer = get_number(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->max_group = get_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE);
@@ -82,6 +90,8 @@ void vgpu_opencl_fill_info(VgpuOpenclBackend *backend)
     info->texts[VGPU_BACKEND_TEXT_EXTENSIONS] = get_text(device, CL_DEVICE_EXTENSIONS);
 
     backend->has_il = takes_spirv(device, info->texts[VGPU_BACKEND_TEXT_VERSION]);
+    backend->shares = vgpu_opencl_can_share(type, info->texts[VGPU_BACKEND_TEXT_VERSION],
+                                            get_number(device, CL_DEVICE_SVM_CAPABILITIES));
     info->programs = 1u << VGPU_PROGRAM_SOURCE | 1u << VGPU_PROGRAM_BINARY |
                      (backend->has_il ? 1u << VGPU_PROGRAM_SPIRV : 0);
 }

@@ -121,7 +121,7 @@ static gboolean fits(const Parameter *parameter, enum vgpu_argument_kind kind)
 enum vgpu_result vgpu_opencl_kernel_argument(VgpuBackendKernel *kernel, guint index,
                                              const VgpuBackendArgument *argument, GError **error)
 {
-    cl_mem buffer = (cl_mem)argument->buffer;
+    cl_mem buffer = argument->buffer != NULL ? argument->buffer->mem : NULL;
     cl_int status;
 
     if (index >= kernel->count || !fits(&kernel->parameters[index], argument->kind))
@@ -157,7 +157,7 @@ enum vgpu_result vgpu_opencl_launch(VgpuBackendQueue *queue, VgpuBackendKernel *
         return VGPU_RESULT_BAD_ARGUMENT;
 
     cl_int status = clEnqueueNDRangeKernel(
-        queue->queue, kernel->kernel, launch->dimensions, launch->offset, launch->global,
+        vgpu_opencl_busy(queue), kernel->kernel, launch->dimensions, launch->offset, launch->global,
         is_chosen(launch) ? launch->local : NULL, 0, NULL, (cl_event *)event);
 
     return vgpu_opencl_result(status, "clEnqueueNDRangeKernel", error);

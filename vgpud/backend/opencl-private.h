@@ -4,7 +4,7 @@
 
 /*
  * 1.2 is what every platform has that is in use, and what is called here, but for
- * clCreateProgramWithIL on devices that say that they have it.
+ * clCreateProgramWithIL and clSVMAlloc on devices that say that they have them.
  */
 #define CL_TARGET_OPENCL_VERSION          210
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS /* clCreateCommandQueue, which 1.2 has */
@@ -24,11 +24,20 @@ typedef struct {
     cl_kernel kernel;
     cl_mem sum;
     gboolean has_il; /* clCreateProgramWithIL may be called */
+    gboolean shares; /* new buffers lie in memory that this process shares with the device */
 } VgpuOpenclBackend;
 
 struct VgpuBackendQueue {
     cl_command_queue queue;
+    gboolean busy; /* what was given to it may not have ended */
 };
+
+/* The queue, to give it something. */
+static inline cl_command_queue vgpu_opencl_busy(VgpuBackendQueue *queue)
+{
+    queue->busy = TRUE;
+    return queue->queue;
+}
 
 /* One device as its driver names it; valid UTF-8 without space around it. */
 typedef struct {
@@ -97,8 +106,17 @@ gboolean vgpu_opencl_check(cl_int status, const char *what, GError **error);
  */
 enum vgpu_result vgpu_opencl_result(cl_int status, const char *what, GError **error);
 
-/* opencl-info.c: fills all but the name, from the device that is open. */
+/* opencl-info.c: fills all but the name, from the device that is open; and what else it can do. */
 void vgpu_opencl_fill_info(VgpuOpenclBackend *backend);
+
+/*
+ * vgpu_opencl_can_share:
+ * TRUE where buffers are best in memory that host and device share: it is the CPU, and
+ * @capabilities, what it says of shared virtual memory, has fine-grained buffers. @version is
+ * CL_DEVICE_VERSION; a platform older than 2.0 has no functions for it.
+ */
+gboolean vgpu_opencl_can_share(cl_device_type type, const char *version,
+                               cl_device_svm_capabilities capabilities);
 
 /* The callbacks of protocol 2, by file; vgpu_opencl_backend in opencl.c has them all. */
 
@@ -117,7 +135,13 @@ enum vgpu_result vgpu_opencl_event_notify(VgpuBackendEvent *event, int fd, GErro
 enum vgpu_result vgpu_opencl_event_times(VgpuBackendEvent *event, struct vgpu_event_times *times,
                                          GError **error);
 
-/* opencl-buffer.c: a buffer is a cl_mem. */
+/* opencl-buffer.c */
+struct VgpuBackendBuffer {
+    cl_mem mem;
+    guint8 *memory;     /* its bytes, shared with the device; NULL: they are the driver's matter */
+    cl_context context; /* of @memory; borrowed, @mem keeps it */
+};
+
 enum vgpu_result vgpu_opencl_buffer_new(VgpuBackend *base, guint64 length,
                                         VgpuBackendBuffer **buffer, GError **error);
 void vgpu_opencl_buffer_free(VgpuBackendBuffer *buffer);

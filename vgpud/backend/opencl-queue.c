@@ -31,6 +31,6 @@ enum vgpu_result vgpu_opencl_barrier(VgpuBackendQueue *queue, VgpuBackendEvent *
                                      GError **error)
 {
     return vgpu_opencl_result(
-        clEnqueueBarrierWithWaitList(queue->queue, 0, NULL, (cl_event *)event),
+        clEnqueueBarrierWithWaitList(vgpu_opencl_busy(queue), 0, NULL, (cl_event *)event),
         "clEnqueueBarrierWithWaitList", error);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "backend.h"
+#include "opencl-private.h"
 
 #define LENGTH 4096u
 
@@ -22,13 +23,15 @@ typedef struct {
     guint8 expected[LENGTH];
 } Fixture;
 
-static int set_up_backend(void **state, const char *name, const char *device)
+static int set_up_backend(void **state, const char *name, const char *device, gboolean plain)
 {
     Fixture *f = g_new0(Fixture, 1);
 
     f->backend = vgpu_backend_open(name, device, NULL);
     assert_non_null(f->backend);
     f->class = f->backend->class;
+    if (plain)
+        ((VgpuOpenclBackend *)f->backend)->shares = FALSE;
     assert_int_equal(f->class->queue_new(f->backend, &f->queue, NULL), VGPU_RESULT_OK);
     assert_int_equal(f->class->buffer_new(f->backend, LENGTH, &f->buffer, NULL), VGPU_RESULT_OK);
     *state = f;
@@ -37,17 +40,23 @@ static int set_up_backend(void **state, const char *name, const char *device)
 
 static int set_up_null(void **state)
 {
-    return set_up_backend(state, "null", "");
+    return set_up_backend(state, "null", "", FALSE);
 }
 
 static int set_up_fault(void **state)
 {
-    return set_up_backend(state, "fault", "fail,after=1000000");
+    return set_up_backend(state, "fault", "fail,after=1000000", FALSE);
 }
 
 static int set_up_opencl(void **state)
 {
-    return set_up_backend(state, "opencl", "");
+    return set_up_backend(state, "opencl", "", FALSE);
+}
+
+/* As on a device that is not the CPU. */
+static int set_up_opencl_plain(void **state)
+{
+    return set_up_backend(state, "opencl", "", TRUE);
 }
 
 static int tear_down(void **state)
@@ -269,7 +278,7 @@ int main(void)
         TESTS_ON(fault),
         cmocka_unit_test(test_faults),
     };
-    const struct CMUnitTest on_opencl[] = {TESTS_ON(opencl)};
+    const struct CMUnitTest on_opencl[] = {TESTS_ON(opencl), TESTS_ON(opencl_plain)};
     g_autoptr(GError) error = NULL;
     int failures = cmocka_run_group_tests_name("null and fault", everywhere, NULL, NULL);
 

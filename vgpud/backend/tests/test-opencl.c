@@ -114,6 +114,23 @@ static void test_parts(void **state)
     }
 }
 
+static void test_can_share(void **state)
+{
+    (void)state;
+    const cl_device_svm_capabilities coarse = CL_DEVICE_SVM_COARSE_GRAIN_BUFFER;
+    const cl_device_svm_capabilities fine = coarse | CL_DEVICE_SVM_FINE_GRAIN_BUFFER;
+
+    assert_true(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU, "OpenCL 2.0 x", fine));
+    assert_true(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_DEFAULT, "OpenCL 3.0 x",
+                                      fine | CL_DEVICE_SVM_ATOMICS));
+    assert_false(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU, "OpenCL 1.2 x", fine));
+    assert_false(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU, "", fine));
+    assert_false(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU, "OpenCL 3.0 x", coarse));
+    assert_false(vgpu_opencl_can_share(CL_DEVICE_TYPE_CPU, "OpenCL 3.0 x", 0));
+    /* A buffer of a GPU's that lies in the host's memory is one behind a bus. */
+    assert_false(vgpu_opencl_can_share(CL_DEVICE_TYPE_GPU, "OpenCL 3.0 x", fine));
+}
+
 static void test_error_names(void **state)
 {
     (void)state;
@@ -201,9 +218,8 @@ static void test_halves(void **state)
 int main(void)
 {
     const struct CMUnitTest pure[] = {
-        cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_errors),
-        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_select),      cmocka_unit_test(test_select_errors),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_can_share),
         cmocka_unit_test(test_error_names),
     };
     const struct CMUnitTest real[] = {
