@@ -54,13 +54,16 @@ enum vgpu_result vgpu_opencl_buffer_new(VgpuBackend *base, guint64 length,
     g_autofree VgpuBackendBuffer *made = g_new0(VgpuBackendBuffer, 1);
     cl_int status;
 
+    made->backend = backend;
     made->context = backend->context;
-    if (backend->shares)
+    if (backend->shares && backend->shared < VGPU_OPENCL_MAX_SHARED)
         status = make_shared(made, length);
     else
         made->mem = clCreateBuffer(made->context, CL_MEM_READ_WRITE, length, NULL, &status);
-    if (status == CL_SUCCESS)
+    if (status == CL_SUCCESS) {
+        backend->shared += made->memory != NULL;
         *buffer = g_steal_pointer(&made);
+    }
     return vgpu_opencl_result(status, "clCreateBuffer", error);
 }
 
@@ -68,6 +71,7 @@ void vgpu_opencl_buffer_free(VgpuBackendBuffer *buffer)
 {
     const gboolean shared = buffer->memory != NULL;
 
+    buffer->backend->shared -= shared;
     clReleaseMemObject(buffer->mem);
     if (!shared) /* else it is on_gone's, which may have been called already */
         g_free(buffer);

@@ -24,7 +24,8 @@ typedef struct {
     cl_kernel kernel;
     cl_mem sum;
     gboolean has_il; /* clCreateProgramWithIL may be called */
-    gboolean shares; /* new buffers lie in memory that this process shares with the device */
+    gboolean shares; /* buffers lie in memory that this process shares with the device */
+    guint shared;    /* how many of those that there are do */
 } VgpuOpenclBackend;
 
 struct VgpuBackendQueue {
@@ -136,10 +137,15 @@ enum vgpu_result vgpu_opencl_event_times(VgpuBackendEvent *event, struct vgpu_ev
                                          GError **error);
 
 /* opencl-buffer.c */
+
+/* PoCL searches a list of what is shared, from its begin, for each new one; so the rest is not. */
+#define VGPU_OPENCL_MAX_SHARED 1024u
+
 struct VgpuBackendBuffer {
     cl_mem mem;
     guint8 *memory;     /* its bytes, shared with the device; NULL: they are the driver's matter */
     cl_context context; /* of @memory; borrowed, @mem keeps it */
+    VgpuOpenclBackend *backend; /* borrowed; the driver may have @memory for longer */
 };
 
 enum vgpu_result vgpu_opencl_buffer_new(VgpuBackend *base, guint64 length,

@@ -339,6 +339,27 @@ static void test_not_shared(void **state)
     assert_int_equal(g_atomic_int_get(&asked.freed), 0);
 }
 
+static void test_not_too_many(void **state)
+{
+    (void)state;
+    VgpuBackendBuffer *buffers[VGPU_OPENCL_MAX_SHARED + 1];
+    const guint last = VGPU_OPENCL_MAX_SHARED;
+
+    for (guint i = 0; i <= last; i++)
+        buffers[i] = make_buffer();
+    assert_int_equal(asked.allocated, VGPU_OPENCL_MAX_SHARED);
+    write_all(buffers[last], 42);
+    assert_all(buffers[last], 42);
+    class->buffer_free(buffers[last]);
+    class->buffer_free(buffers[0]);
+    for (guint i = 0; i < 2; i++)
+        buffers[i == 0 ? 0 : last] = make_buffer();
+    assert_int_equal(asked.allocated, VGPU_OPENCL_MAX_SHARED + 1);
+    for (guint i = 0; i <= last; i++)
+        class->buffer_free(buffers[i]);
+    assert_all_freed();
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -393,15 +414,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_no_driver),
-        TEST(test_with_events),
-        TEST(test_write_behind_kernel),
-        TEST(test_read_behind_kernel),
-        TEST(test_kernel_behind_write),
-        TEST(test_waits_once),
-        TEST(test_freed_while_used),
-        TEST(test_not_shared),
-        TEST(test_failures),
+        TEST(test_no_driver),           TEST(test_with_events),
+        TEST(test_write_behind_kernel), TEST(test_read_behind_kernel),
+        TEST(test_kernel_behind_write), TEST(test_waits_once),
+        TEST(test_freed_while_used),    TEST(test_not_shared),
+        TEST(test_not_too_many),        TEST(test_failures),
     };
     g_autoptr(GError) error = NULL;
 
