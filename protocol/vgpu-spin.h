@@ -11,7 +11,8 @@
  *     That number doubles each time the budget comes down to nothing, to VGPU_SPIN_PAUSE_MAX, and
  *     begins again at 1 when a spin has paid. So where spinning steals, it costs nearly nothing.
  *
- * An end that is idle spins once, for the budget at most, and sleeps.
+ * An end that is idle spins once, for the budget at most, and sleeps. Who tells how long it slept, by
+ * vgpu_spin_slept(), also learns waits that are longer than the budget has been so far.
  */
 #ifndef VGPU_SPIN_H
 #define VGPU_SPIN_H
@@ -37,6 +38,7 @@ typedef struct {
     uint32_t budget_ns; /* of the next spin; 0: none */
     uint32_t pause;     /* waits without a spin that are left */
     uint32_t pauses;    /* waits of the next such pause */
+    uint32_t spun_ns;   /* by a spin that has just found nothing; 0 */
 } VgpuSpin;
 
 /* @max_ns: the longest spin; below VGPU_SPIN_MIN_NS: never spin. Choose that on one CPU. */
@@ -57,16 +59,46 @@ static inline void vgpu_spin_paid(VgpuSpin *spin)
     spin->pauses = 1;
 }
 
-/* A spin found nothing. */
-static inline void vgpu_spin_failed(VgpuSpin *spin)
+static inline void vgpu_spin_give_up(VgpuSpin *spin)
 {
-    spin->budget_ns /= 2;
-    if (spin->budget_ns >= VGPU_SPIN_MIN_NS)
-        return;
     spin->budget_ns = 0;
     spin->pause = spin->pauses;
     if (spin->pauses < VGPU_SPIN_PAUSE_MAX)
         spin->pauses *= 2;
+}
+
+/* A spin found nothing. */
+static inline void vgpu_spin_failed(VgpuSpin *spin)
+{
+    spin->spun_ns = spin->budget_ns;
+    spin->budget_ns /= 2;
+    if (spin->budget_ns < VGPU_SPIN_MIN_NS)
+        vgpu_spin_give_up(spin);
+}
+
+/*
+ * vgpu_spin_slept:
+ * After a wait that was not over within its spin: the sleep took @slept_ns. What came as soon as
+ * this end slept had been kept from its CPU by the spin. What came a little later would have been
+ * found by a longer spin: it looks longer by the wake-up, so it may be twice the maximum. Trying
+ * costs nothing where waits are far longer.
+ */
+static inline void vgpu_spin_slept(VgpuSpin *spin, uint64_t slept_ns)
+{
+    const uint32_t spun_ns = spin->spun_ns;
+    const bool near = spun_ns + slept_ns <= 2ull * spin->max_ns;
+
+    spin->spun_ns = 0;
+    if (spun_ns == 0)
+        return;
+    if (slept_ns < spun_ns / 4 || (near && spun_ns == spin->max_ns)) {
+        if (spin->budget_ns > 0)
+            vgpu_spin_give_up(spin);
+    } else if (near) {
+        spin->budget_ns = spun_ns > spin->max_ns / 2 ? spin->max_ns : spun_ns * 2;
+    } else {
+        spin->pauses = 1;
+    }
 }
 
 /* Called for each wait; whether it is to spin. */

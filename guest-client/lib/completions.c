@@ -212,9 +212,9 @@ static int left_ms(uint64_t deadline)
 }
 
 /* Polls, then sleeps, then takes what has come. Something may have changed; look again. */
-static void lead(VgpuContext *context, uint64_t deadline)
+static void lead(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
 {
-    uint64_t budget = vgpu_patience_budget(&context->patience);
+    uint64_t budget = vgpu_patience_budget(patience);
     uint64_t waited = 0;
     bool alive = true;
 
@@ -233,7 +233,7 @@ static void lead(VgpuContext *context, uint64_t deadline)
     vgpu_context_lock(context);
 
     if (budget != UINT64_MAX)
-        vgpu_patience_learn(&context->patience, budget + waited, !found);
+        vgpu_patience_learn(patience, budget + waited, !found);
     context->leading = false;
     take(context);
     if (!alive && !context->lost)
@@ -242,7 +242,7 @@ static void lead(VgpuContext *context, uint64_t deadline)
         pthread_cond_broadcast(&context->progress); /* one of the others leads */
 }
 
-void vgpu_queue_progress(VgpuContext *context, uint64_t deadline)
+void vgpu_queue_progress(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
 {
     uint32_t before = context->completions.next;
 
@@ -250,11 +250,11 @@ void vgpu_queue_progress(VgpuContext *context, uint64_t deadline)
         follow(context, deadline);
         return;
     }
-    if (context->patience.setting != 0)
+    if (patience->setting != 0)
         look(context);
     take(context);
     if (context->completions.next == before && !context->lost)
-        lead(context, deadline);
+        lead(context, patience, deadline);
 }
 
 bool vgpu_queue_wait(VgpuContext *context, const VgpuTicketState *ticket, uint64_t deadline)
@@ -262,7 +262,7 @@ bool vgpu_queue_wait(VgpuContext *context, const VgpuTicketState *ticket, uint64
     while (!vgpu_ticket_is_done(ticket)) {
         if (deadline != UINT64_MAX && vgpu_queue_now() >= deadline)
             return false;
-        vgpu_queue_progress(context, deadline);
+        vgpu_queue_progress(context, &context->patience, deadline);
     }
     return true;
 }

@@ -123,7 +123,9 @@ static VgpuContext *create(const char *device)
     pthread_condattr_destroy(&attributes);
     vgpu_handles_init(&context->handles);
     vgpu_tickets_init(&context->tickets);
-    vgpu_patience_init(&context->patience, secure_getenv("VGPU_SPIN"));
+    const char *spin = secure_getenv("VGPU_SPIN");
+    vgpu_patience_init(&context->patience, spin, VGPU_PATIENCE_ANSWER_NS);
+    vgpu_patience_init(&context->room_patience, spin, VGPU_PATIENCE_ROOM_NS);
     return context;
 }
 
@@ -246,6 +248,7 @@ void vgpu_set_spin(VgpuContext *context, long microseconds)
         return;
     vgpu_context_lock(context);
     context->patience.setting = microseconds < VGPU_SPIN_ALWAYS ? VGPU_SPIN_ADAPTIVE : microseconds;
+    context->room_patience.setting = context->patience.setting;
     vgpu_context_unlock(context);
 }
 

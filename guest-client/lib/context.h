@@ -59,7 +59,7 @@ struct VgpuContext {
     bool lost;
     _Atomic uint32_t session; /* counts vgpu_reopen() */
     char lost_text[128];
-    VgpuPatience patience;
+    VgpuPatience patience, room_patience; /* of waits for an answer, and for room */
 
     VgpuPci pci;   /* with VGPU_TRANSPORT_REGISTERS */
     VgpuNode node; /* with VGPU_TRANSPORT_QUEUE, as all below */
@@ -156,8 +156,8 @@ static inline bool vgpu_queue_is_lost(const VgpuContext *context)
 int vgpu_queue_lose(VgpuContext *context);
 
 /* Waits until something may have changed, at most until @deadline_ns: completions, or the loss of
- * all. */
-void vgpu_queue_progress(VgpuContext *context, uint64_t deadline_ns);
+ * all. @patience: for how long it polls. */
+void vgpu_queue_progress(VgpuContext *context, VgpuPatience *patience, uint64_t deadline_ns);
 
 /* Takes the completions that are there, unless another thread sees to that. */
 void vgpu_queue_take(VgpuContext *context);

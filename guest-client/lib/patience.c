@@ -6,12 +6,13 @@
 
 #include "vgpu.h"
 
-void vgpu_patience_init(VgpuPatience *patience, const char *text)
+void vgpu_patience_init(VgpuPatience *patience, const char *text, uint64_t max_ns)
 {
     char *end;
 
     patience->setting = VGPU_SPIN_ADAPTIVE;
-    patience->budget_ns = VGPU_PATIENCE_MAX_NS;
+    patience->max_ns = max_ns;
+    patience->budget_ns = max_ns;
     if (text == NULL || *text == '\0')
         return;
     if (strcmp(text, "always") == 0) {
@@ -33,10 +34,10 @@ uint64_t vgpu_patience_budget(const VgpuPatience *patience)
 void vgpu_patience_learn(VgpuPatience *patience, uint64_t waited_ns, bool slept)
 {
     /* With the wake-up in it a short wait that was slept through looks longer than it was. */
-    if (!slept || waited_ns <= 2 * VGPU_PATIENCE_MAX_NS) {
+    if (!slept || waited_ns <= 2 * patience->max_ns) {
         patience->budget_ns *= 2;
-        if (patience->budget_ns > VGPU_PATIENCE_MAX_NS)
-            patience->budget_ns = VGPU_PATIENCE_MAX_NS;
+        if (patience->budget_ns > patience->max_ns)
+            patience->budget_ns = patience->max_ns;
     } else {
         patience->budget_ns /= 2;
         if (patience->budget_ns < VGPU_PATIENCE_MIN_NS)

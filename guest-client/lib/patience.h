@@ -14,19 +14,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VGPU_PATIENCE_MIN_NS                                                                       \
-    1000u                           /* costs next to nothing, and shows when answers become quick  \
-                                     */
-#define VGPU_PATIENCE_MAX_NS 50000u /* about what sleeping and being woken costs */
+/* Costs next to nothing, and shows when answers become quick. */
+#define VGPU_PATIENCE_MIN_NS 1000u
+
+/* The most, of a wait for an answer: what it takes to wake the host, which then answers, and to be
+ * woken by it. */
+#define VGPU_PATIENCE_ANSWER_NS 100000u
+
+/* The most, of a wait for room. The host has half of a ring to work on then: if that takes long, it
+ * does not matter how long this side takes to wake up, and it is better off without a poller. */
+#define VGPU_PATIENCE_ROOM_NS 20000u
 
 typedef struct VgpuPatience {
     long setting;       /* microseconds, VGPU_SPIN_ADAPTIVE or VGPU_SPIN_ALWAYS */
+    uint64_t max_ns;    /* when adaptive */
     uint64_t budget_ns; /* when adaptive */
 } VgpuPatience;
 
-/* Begins adaptively, or as @text says: a number of microseconds, "adaptive", "always". NULL or
- * anything else: adaptively. */
-void vgpu_patience_init(VgpuPatience *patience, const char *text);
+/* Begins adaptively, with at most @max_ns, or as @text says: a number of microseconds, "adaptive",
+ * "always". NULL or anything else: adaptively. */
+void vgpu_patience_init(VgpuPatience *patience, const char *text, uint64_t max_ns);
 
 /* Nanoseconds to poll now; UINT64_MAX: for ever. */
 uint64_t vgpu_patience_budget(const VgpuPatience *patience);

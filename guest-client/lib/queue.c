@@ -7,7 +7,7 @@
 
 /* The bytes of one part of a large copy: an eighth of the arena lets both sides work at the same
  * time; more than this leaves the processor's cache. */
-#define MAX_CHUNK (256u << 10)
+#define MAX_CHUNK (128u << 10)
 
 /* An answer is asked for at least so often, in bytes, so that the arena never runs dry. */
 #define ANSWER_BYTES(context) ((context)->arena.size / 4)
@@ -86,7 +86,7 @@ static void wait_for_room(VgpuContext *context)
     uint32_t tag;
 
     if (context->pending_free_count < VGPU_QUEUE_ANSWERS) {
-        vgpu_queue_progress(context, UINT64_MAX);
+        vgpu_queue_progress(context, &context->room_patience, UINT64_MAX);
         return;
     }
     /* Nothing can be slept on. What was submitted since the last answer gets one of its own. */

@@ -196,21 +196,21 @@ static void test_patience(void **state)
     (void)state;
     VgpuPatience patience;
 
-    vgpu_patience_init(&patience, NULL);
-    assert_int_equal(vgpu_patience_budget(&patience), VGPU_PATIENCE_MAX_NS);
+    vgpu_patience_init(&patience, NULL, 50000);
+    assert_int_equal(vgpu_patience_budget(&patience), 50000);
     for (int i = 0; i < 20; i++) /* long waits: hardly any polling */
         vgpu_patience_learn(&patience, 1000000, true);
     assert_int_equal(vgpu_patience_budget(&patience), VGPU_PATIENCE_MIN_NS);
     for (int i = 0; i < 20; i++) /* short ones, though slept through: polling pays */
         vgpu_patience_learn(&patience, 60000, true);
-    assert_int_equal(vgpu_patience_budget(&patience), VGPU_PATIENCE_MAX_NS);
-    vgpu_patience_init(&patience, "always");
+    assert_int_equal(vgpu_patience_budget(&patience), 50000);
+    vgpu_patience_init(&patience, "always", 50000);
     assert_int_equal(vgpu_patience_budget(&patience), UINT64_MAX);
-    vgpu_patience_init(&patience, "0");
+    vgpu_patience_init(&patience, "0", 50000);
     assert_int_equal(vgpu_patience_budget(&patience), 0);
-    vgpu_patience_init(&patience, "20");
+    vgpu_patience_init(&patience, "20", 50000);
     assert_int_equal(vgpu_patience_budget(&patience), 20000);
-    vgpu_patience_init(&patience, "nonsense");
+    vgpu_patience_init(&patience, "nonsense", 50000);
     assert_int_equal(patience.setting, VGPU_SPIN_ADAPTIVE);
 }
 

@@ -160,13 +160,92 @@ static void test_largest(void **state)
     assert_int_equal(spin.budget_ns, UINT32_MAX);
 }
 
+/* The same, and sleeps if it was not found, until it is there and @wake_ns later. */
+static bool wait_or_sleep(VgpuSpin *spin, Machine *m, uint64_t ns, uint64_t wake_ns)
+{
+    if (wait(spin, m, ns))
+        return true;
+    /* What was stolen begins only now. */
+    const uint64_t until_ns = (m->stolen ? m->now_ns + ns : m->comes_ns) + wake_ns;
+    vgpu_spin_slept(spin, until_ns - m->now_ns);
+    m->now_ns = until_ns;
+    return false;
+}
+
+/* Longer than any spin so far, but not than the longest: the sleeps tell. */
+static void test_learns_from_sleep(void **state)
+{
+    (void)state;
+    Machine m = {0};
+    VgpuSpin spin = spin_on(&m, MAX_NS);
+    unsigned waits = 0;
+
+    while (!wait_or_sleep(&spin, &m, MAX_NS - 5000, 30000))
+        assert_true(waits++ < 10);
+    for (int i = 0; i < 100; i++)
+        assert_true(wait_or_sleep(&spin, &m, MAX_NS - 5000, 30000));
+}
+
+/* Of so many waits, the share of time that was spent in spins. */
+static double share_of_spins(VgpuSpin *spin, Machine *m, uint64_t ns, uint64_t wake_ns)
+{
+    const uint64_t begin_ns = m->now_ns;
+    const unsigned begin = m->relaxes;
+
+    for (int i = 0; i < 5000; i++)
+        assert_false(wait_or_sleep(spin, m, ns, wake_ns));
+    return 10.0 * (m->relaxes - begin) / (double)(m->now_ns - begin_ns);
+}
+
+/* Where there is one CPU for both, it comes when this end sleeps, and soon. */
+static void test_sleep_tells_of_stolen_time(void **state)
+{
+    (void)state;
+    Machine m = {.stolen = true};
+    VgpuSpin spin = spin_on(&m, MAX_NS);
+
+    assert_true(share_of_spins(&spin, &m, 1000, 2000) < 0.05);
+    assert_int_equal(spin.pauses, VGPU_SPIN_PAUSE_MAX);
+}
+
+/* A little longer than the longest spin: that is given up, too. */
+static void test_too_long_for_any_spin(void **state)
+{
+    (void)state;
+    Machine m = {0};
+    VgpuSpin spin = spin_on(&m, MAX_NS);
+
+    assert_true(share_of_spins(&spin, &m, MAX_NS + 10000, 20000) < 0.01);
+    assert_int_equal(spin.pauses, VGPU_SPIN_PAUSE_MAX);
+}
+
+/* After long sleeps it is ready to learn at once. */
+static void test_long_sleeps_are_no_reason(void **state)
+{
+    (void)state;
+    Machine m = {0};
+    VgpuSpin spin = spin_on(&m, MAX_NS);
+    unsigned waits = 0;
+
+    assert_true(share_of_spins(&spin, &m, 100 * MAX_NS, 20000) < 0.01);
+    while (!wait_or_sleep(&spin, &m, MAX_NS / 2, 20000))
+        assert_true(waits++ < 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_already), cmocka_unit_test(test_grows),
-        cmocka_unit_test(test_bounded),       cmocka_unit_test(test_shrinks_to_nothing),
-        cmocka_unit_test(test_recovers),      cmocka_unit_test(test_never),
+        cmocka_unit_test(test_there_already),
+        cmocka_unit_test(test_grows),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_shrinks_to_nothing),
+        cmocka_unit_test(test_recovers),
+        cmocka_unit_test(test_never),
         cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_learns_from_sleep),
+        cmocka_unit_test(test_sleep_tells_of_stolen_time),
+        cmocka_unit_test(test_too_long_for_any_spin),
+        cmocka_unit_test(test_long_sleeps_are_no_reason),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

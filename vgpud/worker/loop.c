@@ -282,8 +282,11 @@ static gboolean sleep_until_event(VgpuLoop *loop)
         rest(loop);
         vgpu_deadline_rest(loop->service->deadline);
     }
+    const guint64 begin = quiet ? vgpu_deadline_now() : 0;
     gboolean readable = wait_for_events(loop, quiet ? timeout_until(due) : 0);
     unpark(loop);
+    if (quiet)
+        vgpu_spin_slept(&loop->spin, vgpu_deadline_now() - begin);
     return readable;
 }
 
