@@ -54,22 +54,23 @@ class Transport:
         self.devices, self.host, self.guest = list(devices), list(host), list(guest)
 
 
-def rounds(count):
-    """What a shell's `for` takes."""
-    return " ".join(str(number) for number in range(count))
-
-
-def transports(folder, poll_rounds):
-    """All that one guest can have at the same time. @folder: for sockets. Polling is measured
-    @poll_rounds times, each by a process of its own."""
+def shared_memory(folder, guest=("ivshmem-poll",)):
+    """Of one guest, what it measures by ivshmem. @folder: for sockets."""
     return [
         Transport(
             ["-device", "intel-iommu,intremap=off",
              "-chardev", f"socket,id=ivshmem,path={folder}/ivshmem",
              "-device", "ivshmem-doorbell,chardev=ivshmem,vectors=1"],
             ["ivshmem", f"{folder}/ivshmem"],
-            [*["ivshmem-poll"] * poll_rounds, "ivshmem-doorbell", "ivshmem-msix"],
+            guest,
         ),
+    ]
+
+
+def transports(folder):
+    """All that one guest can have at the same time."""
+    return [
+        *shared_memory(folder, ("ivshmem-poll", "ivshmem-doorbell", "ivshmem-msix")),
         Transport(
             ["-chardev", f"socket,id=port,path={folder}/port", "-device", "virtio-serial-pci",
              "-device", "virtserialport,chardev=port"],
