@@ -116,7 +116,7 @@ static RARE void take_none(VgpuContext *context, int available)
 }
 
 /* Takes all completions that are there. */
-static void take(VgpuContext *context)
+static INLINE void take_here(VgpuContext *context)
 {
     int available = vgpu_ring_available(&context->completions);
 
@@ -135,6 +135,11 @@ static void take(VgpuContext *context)
         take_none(context, available);
     if (available != 0 && context->followers > 0)
         pthread_cond_broadcast(&context->progress);
+}
+
+static RARE void take(VgpuContext *context)
+{
+    take_here(context);
 }
 
 void vgpu_queue_take(VgpuContext *context)
@@ -242,7 +247,8 @@ static void lead(VgpuContext *context, VgpuPatience *patience, uint64_t deadline
         pthread_cond_broadcast(&context->progress); /* one of the others leads */
 }
 
-void vgpu_queue_progress(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
+/* What came too late to be found by look(), or will. */
+static RARE void progress_later(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
 {
     uint32_t before = context->completions.next;
 
@@ -250,11 +256,22 @@ void vgpu_queue_progress(VgpuContext *context, VgpuPatience *patience, uint64_t 
         follow(context, deadline);
         return;
     }
-    if (patience->setting != 0)
-        look(context);
     take(context);
     if (context->completions.next == before && !context->lost)
         lead(context, patience, deadline);
+}
+
+static INLINE void progress(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
+{
+    if (!context->leading && patience->setting != 0 && look(context))
+        take_here(context);
+    else
+        progress_later(context, patience, deadline);
+}
+
+void vgpu_queue_progress(VgpuContext *context, VgpuPatience *patience, uint64_t deadline)
+{
+    progress(context, patience, deadline);
 }
 
 bool vgpu_queue_wait(VgpuContext *context, const VgpuTicketState *ticket, uint64_t deadline)
@@ -262,7 +279,7 @@ bool vgpu_queue_wait(VgpuContext *context, const VgpuTicketState *ticket, uint64
     while (!vgpu_ticket_is_done(ticket)) {
         if (deadline != UINT64_MAX && vgpu_queue_now() >= deadline)
             return false;
-        vgpu_queue_progress(context, &context->patience, deadline);
+        progress(context, &context->patience, deadline);
     }
     return true;
 }

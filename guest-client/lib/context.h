@@ -29,7 +29,8 @@
 #define VGPU_IS_ALONE false
 #endif
 
-/* Out of the way of what each call goes through. */
+/* Part of what each call goes through, and out of its way. */
+#define INLINE      inline __attribute__((always_inline))
 #define RARE        __attribute__((noinline))
 #define UNLIKELY(x) __builtin_expect((x), 0)
 
