@@ -155,6 +155,12 @@ typedef struct {
     VgpuCharge all;
 } Costs;
 
+/* Nothing is made, and the device gets nothing: there is nothing to charge, and nothing to keep. */
+static gboolean costs_nothing(const Kind *kind, const struct vgpu_command *command)
+{
+    return (kind->flags & NEW) == 0 && command->event == 0 && !gives(kind, command);
+}
+
 static Costs get_costs(const Kind *kind, const struct vgpu_command *command)
 {
     Costs costs = {0};
@@ -179,10 +185,11 @@ static Costs get_costs(const Kind *kind, const struct vgpu_command *command)
 static gboolean waits_for_released(const VgpuOwner *owner, const Kind *kind,
                                    const struct vgpu_command *command)
 {
+    if (owner->count == 0 || costs_nothing(kind, command))
+        return FALSE;
     VgpuCharge charge = get_costs(kind, command).all;
-
     charge.amount[VGPU_QUOTA_OUTSTANDING] = 0;
-    return owner->count > 0 && !vgpu_quota_fits(owner->quota, charge);
+    return !vgpu_quota_fits(owner->quota, charge);
 }
 
 static gboolean waits_for_device(const VgpuOwner *owner, const VgpuGate *gate, const Kind *kind,
@@ -254,7 +261,7 @@ static void keep(VgpuCommandCall *call, const Kind *kind, const Costs *costs)
                    });
 }
 
-static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
+static enum vgpu_result run_charged(VgpuCommandCall *call, const Kind *kind)
 {
     const Costs costs = get_costs(kind, call->command);
     VgpuQuota *quota = call->owner->quota;
@@ -262,15 +269,23 @@ static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
     if (!vgpu_quota_charge(quota, costs.all))
         return VGPU_RESULT_QUOTA;
 
-    const gboolean timed = (kind->flags & WAITS) != 0 && (kind->flags & DEVICE) != 0;
-    const guint64 start_ns = timed ? vgpu_deadline_now() : 0;
     enum vgpu_result result = kind->run(call);
-    if (timed)
-        call->outcome->elapsed_ns = vgpu_deadline_now() - start_ns;
     if (result == VGPU_RESULT_OK)
         keep(call, kind, &costs);
     else
         vgpu_quota_uncharge(quota, costs.all);
+    return result;
+}
+
+static enum vgpu_result run(VgpuCommandCall *call, const Kind *kind)
+{
+    const gboolean timed = (kind->flags & WAITS) != 0 && (kind->flags & DEVICE) != 0;
+    const guint64 start_ns = timed ? vgpu_deadline_now() : 0;
+
+    enum vgpu_result result =
+        costs_nothing(kind, call->command) ? kind->run(call) : run_charged(call, kind);
+    if (timed)
+        call->outcome->elapsed_ns = vgpu_deadline_now() - start_ns;
     return result;
 }
 

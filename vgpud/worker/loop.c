@@ -10,7 +10,8 @@
 #include "worker-exit.h"
 
 #define BATCH     32u     /* commands of one queue before it is another's turn */
-#define PASSES    16u     /* busy turns of all queues between two looks at the channel */
+#define PASSES    16u     /* busy turns of all queues between two looks at the clock, */
+#define LOOK_NS   50000u  /* and the time between two at the channel, which take a system call */
 #define SPIN_NS   100000u /* at most: what a sleep and a wake-up cost on a slow machine */
 #define DEVICE_NS 20000u  /* the same while the device works, which may be this very CPU */
 #define NS_PER_MS 1000000u
@@ -334,6 +335,7 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
 {
     VgpuWorkerExit how;
     guint passes = 0;
+    guint64 look_ns = 0;
 
     for (;;) {
         vgpu_service_refresh(loop->service);
@@ -347,8 +349,9 @@ VgpuWorkerExit vgpu_loop_run(VgpuLoop *loop)
         if (loop->service->strikes.exit != VGPU_WORKER_EXIT_CLOSED)
             return give_up(loop);
         if (end_turn(loop, worked) || worked || spin(loop)) {
-            if (++passes % PASSES != 0)
+            if (++passes % PASSES != 0 || vgpu_deadline_now() < look_ns)
                 continue;
+            look_ns = vgpu_deadline_now() + LOOK_NS;
             check_deadlines(loop);
             readable = wait_for_events(loop, 0);
         } else {
