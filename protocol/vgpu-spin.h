@@ -11,8 +11,8 @@
  *     That number doubles each time the budget comes down to nothing, to VGPU_SPIN_PAUSE_MAX, and
  *     begins again at 1 when a spin has paid. So where spinning steals, it costs nearly nothing.
  *
- * An end that is idle spins once, for the budget at most, and sleeps. Who tells how long it slept, by
- * vgpu_spin_slept(), also learns waits that are longer than the budget has been so far.
+ * An end that is idle spins once, for the budget at most, and sleeps. Who tells how long it slept,
+ * by vgpu_spin_slept(), also learns waits that are longer than the budget has been so far.
  */
 #ifndef VGPU_SPIN_H
 #define VGPU_SPIN_H
