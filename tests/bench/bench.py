@@ -23,9 +23,10 @@ from kit.guest import Guest, GuestError  # noqa: E402
 
 RUN = "/run"  # the private host's: gone with it, however it ends
 SECONDS, QUICK_SECONDS = 5, 1
+STOLEN = 0.01  # of the time that was wanted: what is told of
 # Of what is polled, copied, and given to OpenCL: neither a machine nor an emulated process is always
-# of the same speed, so both sides of a ratio are taken three times, in turn.
-ROUNDS = 3
+# of the same speed, so both sides of a ratio are taken several times, in turn.
+ROUNDS, QUICK_ROUNDS = 5, 3
 IDLE_S, QUICK_IDLE_S = 20, 5
 BENCH = Path(os.environ["BUILD"]) / "tests/bench"
 
@@ -69,6 +70,7 @@ class Bench:
     def __init__(self, quick):
         self.quick = quick
         self.seconds = QUICK_SECONDS if quick else SECONDS
+        self.rounds = QUICK_ROUNDS if quick else ROUNDS
         self.idle_s = QUICK_IDLE_S if quick else IDLE_S
         self.timeout = 60 + 30 * self.seconds + self.idle_s  # of a guest; far more than it takes
         self.accelerator = "kvm" if kvm_works() else "tcg"
@@ -80,6 +82,7 @@ class Bench:
         if (load := os.getloadavg()[0]) > 1:
             self.notes.append(f"note: others were busy on this machine (load {load:.1f}): the"
                               " ratios may be off")
+        self.cpu_begin = cpu_times()
 
     def take(self, source, lines):
         """Rows out of a program's lines; the rest of them is for the error when none came."""
@@ -106,10 +109,17 @@ class Bench:
             self.notes.append("note: a guest has given up the TSC as its clock: its small figures"
                               " are too high")
 
+    def note_stolen(self):
+        """What a virtual machine's host gives to others slows down whatever runs just then."""
+        busy, stolen = (end - begin for end, begin in zip(cpu_times(), self.cpu_begin))
+        if stolen > STOLEN * busy:
+            self.notes.append(f"note: this machine's own host kept it from {stolen / busy:.0%} of"
+                              " its time: the ratios may be off")
+
     def native(self):
         self.progress.step("OpenCL on the host")
         with tempfile.TemporaryDirectory(prefix="bench-pocl.", dir=RUN) as cache:
-            program = subprocess.run([BENCH / "bench-opencl", str(self.seconds / ROUNDS)],
+            program = subprocess.run([BENCH / "bench-opencl", str(self.seconds / self.rounds)],
                                      env=dict(os.environ, POCL_CACHE_DIR=cache),
                                      capture_output=True, text=True)
         if program.returncode != 0:
@@ -178,6 +188,13 @@ class Bench:
             raise BenchError(f"the guest ended with status {guest.status}")
 
 
+def cpu_times():
+    """All CPUs' time, in ticks: wanted, and of that stolen by the host; as proc(5) has them."""
+    user, nice, system, _, _, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
+    return user + nice + system + irq + softirq + steal, steal
+
+
 def worker_switches():
     """How often a thread of a worker has run: context switches of all of them."""
     total, found = 0, False
@@ -229,7 +246,7 @@ def main():
     options = parse_arguments()
     bench = Bench(options.quick)
     try:
-        for again in range(ROUNDS):
+        for again in range(bench.rounds):
             bench.native()
             bench.transports(again)
             bench.vgpu(again)
@@ -239,6 +256,7 @@ def main():
         return 2
     except KeyboardInterrupt:
         return 130
+    bench.note_stolen()
     found = rows.renamed({name: rows.middle(taken) for name, taken in bench.taken.items()})
     if options.json:
         options.json.write_text(rows.as_json(found))
