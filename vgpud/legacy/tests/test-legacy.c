@@ -582,7 +582,7 @@ static void test_a_storm(void **state)
     begin(fixture);
     g_autoptr(GSubprocess) storm = g_subprocess_new(
         G_SUBPROCESS_FLAGS_NONE, NULL, "sh", "-c",
-        "cd \"$1\" && while :; do echo >request.txt; echo x >y; done", "storm", web, NULL);
+        "cd \"$1\" && while echo >request.txt && echo x >y; do :; done", "storm", web, NULL);
     for (guint i = 0; i < 20; i++)
         ask(fixture, "db", "A:1:4:1:1\n", "2\n");
     g_subprocess_force_exit(storm);
