@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "fake/fake-node.h"
-#include "vgpu.h"
 
 #define OK(call) assert_int_equal(call, VGPU_OK)
 
@@ -340,6 +340,38 @@ static void test_broken(void **state)
     check_lost(fake_node_break);
 }
 
+static VgpuTicket waited_for;
+
+static void *wait_for_ticket(void *data)
+{
+    *(int *)data = vgpu_wait(gpu, waited_for, -1);
+    return NULL;
+}
+
+/* One of them has the result; for the others the ticket is gone. */
+static void test_one_ticket_for_two(void **state)
+{
+    pthread_t threads[2];
+    int codes[2];
+    bool both = false;
+
+    (void)state;
+    fake_node_hold();
+    OK(vgpu_nop_async(gpu, &waited_for));
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, wait_for_ticket, &codes[i]);
+    while (!both) { /* one leads, one follows */
+        pthread_mutex_lock(&gpu->lock);
+        both = gpu->leading && gpu->followers == 1;
+        pthread_mutex_unlock(&gpu->lock);
+    }
+    fake_node_release();
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(codes[0] == VGPU_OK ? codes[1] : codes[0], VGPU_E_TICKET);
+    assert_true(codes[0] == VGPU_OK || codes[1] == VGPU_OK);
+}
+
 /* Who submits and does not wait learns of it, too, and by the next command. */
 static void test_lost_and_nobody_waits(void **state)
 {
@@ -410,6 +442,7 @@ int main(void)
         TEST(test_lost),
         TEST(test_broken),
         TEST(test_lost_and_nobody_waits),
+        TEST(test_one_ticket_for_two),
         TEST(test_fork),
         TEST(test_open_fails),
     };

@@ -155,10 +155,11 @@ typedef struct {
     VgpuCharge all;
 } Costs;
 
-/* Nothing is made, and the device gets nothing: there is nothing to charge, and nothing to keep. */
+/* Nothing is made, and the device gets nothing, of which there could be an event: there is nothing
+ * to charge, and nothing to keep. */
 static gboolean costs_nothing(const Kind *kind, const struct vgpu_command *command)
 {
-    return (kind->flags & NEW) == 0 && command->event == 0 && !gives(kind, command);
+    return (kind->flags & NEW) == 0 && !gives(kind, command);
 }
 
 static Costs get_costs(const Kind *kind, const struct vgpu_command *command)
